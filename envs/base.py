@@ -1,0 +1,88 @@
+"""The interface shared by all safety environments: Brax's `Env` plus cost, truncation and restorable physics."""
+
+import abc
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from brax.envs.base import Env, State
+
+from marvel_envs.tasks import TaskSpec
+
+
+class SafetyEnv(Env):
+    """A Brax environment with a cost.
+
+    `reset(rng)` and `step(state, action)` are pure. Beside Brax's fields a state carries
+
+      state.pipeline_state       the task's physics, all of it: a state can be stored and restored
+      state.info["cost"]         `[]` cost of the last step (also in `state.metrics`)
+      state.info["steps"]        `[]` steps since the episode began
+      state.info["truncation"]   `[]` 1 when the time limit ended the episode
+      state.info["termination"]  `[]` 1 when the task itself did; only this stops bootstrapping
+      state.done                 `[]` 1 when either did
+    """
+
+    spec: TaskSpec
+
+    @abc.abstractmethod
+    def initial_physics(self, rng: jax.Array) -> Any:
+        """One draw of the reset distribution."""
+
+    @abc.abstractmethod
+    def advance(self, physics: Any, action: jax.Array) -> Any:
+        """Physics one control step later; `action` `[action_size]` is already clipped."""
+
+    @abc.abstractmethod
+    def observe(self, physics: Any) -> jax.Array:
+        """`[observation_size]` observation."""
+
+    @abc.abstractmethod
+    def outcome(self, before: Any, action: jax.Array, after: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """`[]` reward, `[]` cost and `[]` termination (0 or 1) of a step."""
+
+    @abc.abstractmethod
+    def physics_from_recording(self, recording: Any) -> Any:
+        """Physics from one step's arrays of a recording of the source simulator (see `marvel_envs.parity`)."""
+
+    def reset(self, rng: jax.Array) -> State:
+        return self.reset_to(self.initial_physics(rng))
+
+    def reset_to(self, physics: Any) -> State:
+        """The first state of an episode that starts from given physics."""
+        zero = jnp.zeros(())
+        return State(
+            pipeline_state=physics,
+            obs=self.observe(physics),
+            reward=zero,
+            done=zero,
+            metrics={"cost": zero, "reward": zero},
+            info={"cost": zero, "steps": zero, "truncation": zero, "termination": zero},
+        )
+
+    def step(self, state: State, action: jax.Array) -> State:
+        action = jnp.clip(action, -1.0, 1.0)
+        physics = self.advance(state.pipeline_state, action)
+        reward, cost, termination = self.outcome(state.pipeline_state, action, physics)
+        steps = state.info["steps"] + 1
+        truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, 0.0)
+        return state.replace(
+            pipeline_state=physics,
+            obs=self.observe(physics),
+            reward=reward,
+            done=jnp.maximum(termination, truncation),
+            metrics={**state.metrics, "cost": cost, "reward": reward},
+            info={**state.info, "cost": cost, "steps": steps, "truncation": truncation, "termination": termination},
+        )
+
+    @property
+    def observation_size(self) -> int:
+        return self.spec.observation_size
+
+    @property
+    def action_size(self) -> int:
+        return self.spec.action_size
+
+    @property
+    def backend(self) -> str:
+        return "marvel"

@@ -1,0 +1,82 @@
+"""What each task is, as data: importable in milliseconds, without JAX."""
+
+import difflib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task's fixed facts.
+
+    Attributes:
+      name: As given to `marvel_envs.make`.
+      observation_size: Length of an observation.
+      action_size: Length of an action; every component lies in [−1, 1].
+      episode_length: Steps until the time limit (a truncation, not a termination).
+      control_dt: Seconds per step.
+      cost_limit: Default limit, in undiscounted cost per episode.
+      reward_range: Episode returns that normalise to 0 and 1 (DSRL's reference scores).
+      max_cost: Largest episode cost kept in datasets (DSRL's).
+      source: The simulator the task is modelled on.
+      summary: One line for listings.
+    """
+
+    name: str
+    observation_size: int
+    action_size: int
+    episode_length: int
+    control_dt: float
+    cost_limit: float
+    reward_range: tuple[float, float]
+    max_cost: float
+    source: str
+    summary: str
+
+    def normalized_reward(self, episode_return):
+        """(R − min)/(max − min) with DSRL's reference scores; works on scalars and arrays."""
+        low, high = self.reward_range
+        return (episode_return - low) / (high - low)
+
+
+_SPECS = (
+    TaskSpec(
+        name="BallCircle",
+        observation_size=8,
+        action_size=2,
+        episode_length=200,
+        control_dt=0.1,
+        cost_limit=20.0,
+        reward_range=(0.3831, 881.463),
+        max_cost=80.0,
+        source="Bullet-Safety-Gym 1.4.0, SafetyBallCircle-v0",
+        summary="Roll fast along a circle of radius 7 m while |x| stays below 6 m.",
+    ),
+    TaskSpec(
+        name="BallRun",
+        observation_size=7,
+        action_size=2,
+        episode_length=100,
+        control_dt=1 / 30,
+        cost_limit=20.0,
+        reward_range=(26.340, 1327.446),
+        max_cost=80.0,
+        source="Bullet-Safety-Gym 1.4.0, SafetyBallRun-v0",
+        summary="Roll far along x while |y| stays below 2 m and the speed below 2.5 m/s.",
+    ),
+)
+
+TASKS = {spec.name: spec for spec in _SPECS}
+
+
+def task_spec(name: str) -> TaskSpec:
+    """The spec of a task by name.
+
+    Raises:
+      ValueError: If there is no such task; the message has the nearest name.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    by_lower = {known.lower(): known for known in TASKS}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.4)
+    hint = f" Did you mean {by_lower[near[0]]}?" if near else ""
+    raise ValueError(f"Unknown task {name!r}.{hint} Tasks: {', '.join(TASKS)}.")

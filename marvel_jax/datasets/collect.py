@@ -1,0 +1,121 @@
+"""Making a dataset: behaviour policies really trained online, at several cost limits, recorded at every stage."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from marvel_envs.base import SafetyEnv
+
+from marvel_jax import experiment, finetune, methods, rollout
+from marvel_jax.algorithms import sac_lag
+from marvel_jax.datasets.dataset import Dataset
+from marvel_jax.datasets.thinning import thin
+from marvel_jax.hyper import Hyper, override
+from marvel_jax.problem import from_environment
+from marvel_jax.seeds import map_seeds
+from marvel_jax.transitions import Transition
+
+COST_LIMITS = (5.0, 10.0, 20.0, 40.0, 80.0, 1000.0)
+
+
+def behaviour_hyper(iterations: int = 200) -> Hyper:
+    """SAC-Lag from scratch with steps large enough to learn within `iterations`."""
+    changes = {
+        "method": methods.named("from-scratch"),
+        "online.iterations": iterations,
+        "online.updates": 200,
+        "sac.actor_learning_rate": 3e-4,
+        "gains.integral": 1e-3,
+        "gains.proportional": 5e-3,
+    }
+    return override(Hyper(), **changes)
+
+
+def collect(
+    env: SafetyEnv,
+    hyper: Hyper,
+    key: jax.Array,
+    cost_limits: Sequence[float] = COST_LIMITS,
+    runs: int = 2,
+    stages: int = 10,
+    episodes_per_stage: int = 10,
+    keep: int = 300,
+    report: Callable[[int, dict], None] = lambda stage, metrics: None,
+) -> Dataset:
+    """Trains `runs` behaviour policies for every cost limit and records sampled episodes at every stage of training.
+
+    Args:
+      env: The environment.
+      hyper: Of the behaviour policies' training; `hyper.online.iterations` must be a multiple of `stages`.
+      key: For everything random.
+      cost_limits: Undiscounted cost per episode, one or more.
+      runs: Training runs per limit.
+      stages: How often during training episodes are recorded.
+      episodes_per_stage: Episodes recorded of each policy at each stage.
+      keep: Episodes that remain after thinning over the (cost, return) grid.
+      report: Called after every stage with its number (from 1) and `reward` and `cost` of the recorded episodes.
+
+    Returns:
+      The thinned dataset.
+    """
+    limits = jnp.repeat(jnp.asarray(cost_limits, jnp.float32), runs)
+    thin_key, *keys = jax.random.split(key, len(limits) + 1)
+    keys = jnp.stack(keys)
+    # Behaviour policies learn without offline data; one blank row satisfies the signature.
+    blank = Transition(
+        observation=jnp.zeros((1, env.observation_size)),
+        action=jnp.zeros((1, env.action_size)),
+        reward=jnp.zeros(1),
+        cost=jnp.zeros(1),
+        discount=jnp.zeros(1),
+        next_observation=jnp.zeros((1, env.observation_size)),
+    )
+
+    def start(hyper: Hyper, run):
+        limit, key = run
+        limited = override(hyper, cost_limit=limit)
+        problem = from_environment(env, limited)
+        stage_keys = experiment.stage_keys(key)
+        return finetune.init(
+            limited, problem, sac_lag.init(limited.sac, problem, stage_keys.pretrain), stage_keys.finetune
+        )
+
+    def stage(hyper: Hyper, run):
+        limit, state = run
+        limited = override(hyper, cost_limit=limit)
+        problem = from_environment(env, limited)
+        state, _ = finetune.advance(limited, problem, env, blank, state, hyper.online.iterations // stages)
+        sampled = jnp.zeros(episodes_per_stage, bool)
+        record_key = jax.random.fold_in(state.key, state.iteration + hyper.online.iterations)
+        return state, rollout.episodes(env, problem, state.learner.actor.params, record_key, sampled, True)
+
+    state = jax.jit(map_seeds(start))(hyper, (limits, keys))
+    advance = jax.jit(map_seeds(stage), donate_argnums=1)
+    recorded = []
+    for number in range(1, stages + 1):
+        state, played = advance(hyper, (limits, state))
+        recorded.append(jax.device_get(played))
+        report(number, {"reward": float(np.mean(played.reward)), "cost": float(np.mean(played.cost))})
+    return _assemble(env, recorded, keep, thin_key)
+
+
+def _assemble(env: SafetyEnv, recorded: list[rollout.Rollout], keep: int, key: jax.Array) -> Dataset:
+    """Joins recorded rollouts (`[runs, T, E, ...]` each), thins episodes and flattens the rest."""
+
+    def by_episode(array) -> np.ndarray:
+        moved = np.moveaxis(np.asarray(array), 1, 2)
+        return moved.reshape(-1, *moved.shape[2:])  # [runs · E, T, ...]
+
+    joined = jax.tree.map(lambda *arrays: np.concatenate([by_episode(a) for a in arrays]), *(
+        (r.transitions, r.physics, r.ended) for r in recorded
+    ))
+    returns, costs = (
+        np.concatenate([np.asarray(getattr(r, name)).reshape(-1) for r in recorded]) for name in ("reward", "cost")
+    )
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    kept = thin(returns, costs, keep, env.spec.max_cost, rng)
+    transitions, physics, ended = jax.tree.map(lambda a: a[kept].reshape(-1, *a.shape[2:]), joined)
+    ended[env.spec.episode_length - 1 :: env.spec.episode_length] = 1  # the recording's own end is a time limit
+    fields = {path[-1].name: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(physics)[0]}
+    return Dataset(task=env.spec, transitions=transitions, ends=ended > 0, physics=fields)

@@ -1,0 +1,32 @@
+"""What a policy earns and costs in fresh episodes, acting with its mean and by sampling."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from marvel_envs.base import SafetyEnv
+
+from marvel_jax import rollout
+from marvel_jax.networks import Params
+from marvel_jax.problem import Problem
+
+
+@struct.dataclass
+class Evaluation:
+    """Undiscounted sums per episode, `[episodes]` each, of the mean (deterministic) and the sampled policy."""
+
+    reward: jax.Array
+    cost: jax.Array
+    sampled_reward: jax.Array
+    sampled_cost: jax.Array
+
+
+def evaluate(env: SafetyEnv, problem: Problem, actor: Params, key: jax.Array, episodes: int) -> Evaluation:
+    """Runs `episodes` fresh episodes of each kind."""
+    mean_action = jnp.arange(2 * episodes) < episodes
+    result = rollout.episodes(env, problem, actor, key, mean_action)
+    return Evaluation(
+        reward=result.reward[:episodes],
+        cost=result.cost[:episodes],
+        sampled_reward=result.reward[episodes:],
+        sampled_cost=result.cost[episodes:],
+    )

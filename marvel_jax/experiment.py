@@ -1,0 +1,115 @@
+"""A whole experiment as one pure function: pretrain → align → finetune → evaluate."""
+
+import jax
+from flax import struct
+from marvel_envs.base import SafetyEnv
+
+from marvel_jax import align, finetune, pretrain
+from marvel_jax.algorithms import sac_lag
+from marvel_jax.evaluate import Evaluation, evaluate
+from marvel_jax.hyper import Hyper, Method
+from marvel_jax.networks import init_twins
+from marvel_jax.problem import Problem, from_environment
+from marvel_jax.transitions import Transition
+
+jax.tree_util.register_dataclass(Method)
+jax.tree_util.register_dataclass(Hyper)
+
+
+@struct.dataclass
+class StageKeys:
+    """One key per stage, so that a stage run alone draws the same numbers."""
+
+    pretrain: jax.Array
+    align: jax.Array
+    finetune: jax.Array
+    offline_evaluation: jax.Array
+    evaluation: jax.Array
+
+
+@struct.dataclass
+class Result:
+    """What an experiment returns.
+
+    Attributes:
+      offline: Evaluation of the policy that finetuning starts from.
+      final: Evaluation of the finetuned policy.
+      metrics: `finetune.iteration`'s metrics, `[iterations]` each.
+      learner: The finetuned actor and critics.
+    """
+
+    offline: Evaluation
+    final: Evaluation
+    metrics: dict[str, jax.Array]
+    learner: sac_lag.State
+
+
+def stage_keys(key: jax.Array) -> StageKeys:
+    """The keys of all stages of the experiment with this key."""
+    return StageKeys(*jax.random.split(key, 5))
+
+
+def uses_offline_stage(hyper: Hyper) -> bool:
+    """Whether anything of the offline stage enters the online one."""
+    return hyper.method.actor == "offline" or hyper.method.critics == "offline"
+
+
+def start_alignment(hyper: Hyper, problem: Problem, offline: pretrain.State, key: jax.Array) -> align.State:
+    """The alignment stage's first state: the offline policy with its own or with fresh critics."""
+    actor, reward_twins, cost_twins, key = _starting_networks(hyper, problem, offline, key)
+    return align.init(actor.params, reward_twins, cost_twins, key)
+
+
+def _starting_networks(hyper: Hyper, problem: Problem, offline: pretrain.State, key: jax.Array):
+    reward_key, cost_key, actor_key, key = jax.random.split(key, 4)
+    learner = offline.learner
+    if hyper.method.critics == "offline":
+        twins = learner.reward_critic.params, learner.cost_critic.params
+    else:
+        twins = init_twins(problem, reward_key), init_twins(problem, cost_key)
+    if hyper.method.actor == "offline":
+        actor = learner.actor
+    else:
+        actor = sac_lag.init(hyper.sac, problem, actor_key).actor
+    return actor, *twins, key
+
+
+def start_finetuning(
+    hyper: Hyper, problem: Problem, offline: pretrain.State, aligned: align.State | None, key: jax.Array
+) -> finetune.State:
+    """The online stage's first state: what the method carries over from the stages before it."""
+    actor, reward_twins, cost_twins, key = _starting_networks(hyper, problem, offline, key)
+    if aligned is not None:
+        reward_twins, cost_twins = aligned.reward_critic.params, aligned.cost_critic.params
+    learner = sac_lag.start(hyper.sac, actor, reward_twins, cost_twins)
+    return finetune.init(hyper, problem, learner, key)
+
+
+def run(hyper: Hyper, dataset: Transition, key: jax.Array, env: SafetyEnv) -> Result:
+    """All stages for one seed. Pure: `jit` it, and `vmap` it over keys and over any traced field of `hyper`.
+
+    Args:
+      hyper: Hyperparameters; its static fields and `env` select the program, the rest is traced.
+      dataset: `[N]` offline transitions, shared by all seeds.
+      key: The seed's key; `jax.random.key(k)` is what the command line uses for seed k.
+      env: From `marvel_envs.make`.
+
+    Example:
+      env, data = marvel_envs.make("BallCircle"), load_shipped("BallCircle").transitions
+      limits = jnp.array([10.0, 20.0, 40.0])
+      results = jax.jit(jax.vmap(lambda d: run(override(Hyper(), cost_limit=d), data, jax.random.key(0), env)))(limits)
+    """
+    problem = from_environment(env, hyper)
+    keys = stage_keys(key)
+    offline = pretrain.init(hyper, problem, keys.pretrain)
+    if uses_offline_stage(hyper):
+        offline, _ = pretrain.advance(hyper, problem, dataset, offline, hyper.cpq.updates)
+    aligned = None
+    if hyper.method.value_alignment:
+        aligned = start_alignment(hyper, problem, offline, keys.align)
+        aligned, _ = align.advance(hyper, problem, dataset, aligned, hyper.alignment.updates)
+    state = start_finetuning(hyper, problem, offline, aligned, keys.finetune)
+    before = evaluate(env, problem, state.learner.actor.params, keys.offline_evaluation, hyper.evaluation_episodes)
+    state, metrics = finetune.advance(hyper, problem, env, dataset, state, hyper.online.iterations)
+    after = evaluate(env, problem, state.learner.actor.params, keys.evaluation, hyper.evaluation_episodes)
+    return Result(offline=before, final=after, metrics=metrics, learner=state.learner)

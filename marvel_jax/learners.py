@@ -1,0 +1,71 @@
+"""Parameters with their optimizer, the gradient step and the Bellman regression that every algorithm shares."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from marvel_jax.networks import Twins, twin_values
+from marvel_jax.problem import Problem
+from marvel_jax.transitions import Transition
+
+# The learning rate is applied outside, so that it can be traced.
+_ADAM = optax.scale_by_adam()
+
+
+@struct.dataclass
+class Learner:
+    """Parameters and their Adam state."""
+
+    params: Any
+    optimizer: optax.OptState
+
+
+@struct.dataclass
+class CriticLearner:
+    """Twin critics, their slowly following targets, and their Adam state."""
+
+    params: Twins
+    target: Twins
+    optimizer: optax.OptState
+
+
+def new_learner(params: Any) -> Learner:
+    """A learner with a fresh optimizer."""
+    return Learner(params, _ADAM.init(params))
+
+
+def new_critic(params: Twins) -> CriticLearner:
+    """Critics whose targets equal them, with a fresh optimizer."""
+    return CriticLearner(params, params, _ADAM.init(params))
+
+
+def step(learner: Any, gradient: Any, learning_rate: jax.Array | float) -> Any:
+    """One Adam step of a `Learner` or `CriticLearner`; targets stay as they are."""
+    direction, optimizer = _ADAM.update(gradient, learner.optimizer)
+    params = jax.tree.map(lambda p, d: p - learning_rate * d, learner.params, direction)
+    return learner.replace(params=params, optimizer=optimizer)
+
+
+def follow(critic: CriticLearner, rate: jax.Array | float) -> CriticLearner:
+    """Moves the targets a share `rate` towards the critics."""
+    return critic.replace(target=optax.incremental_update(critic.params, critic.target, rate))
+
+
+def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float) -> tuple[Any, jax.Array]:
+    """One Adam step on `loss(params)`; returns the learner and the loss before the step."""
+    value, gradient = jax.value_and_grad(loss)(learner.params)
+    return step(learner, gradient, learning_rate), value
+
+
+def regression(problem: Problem, batch: Transition, target: jax.Array) -> Callable[[Twins], jax.Array]:
+    """Loss of twin critics at a batch's state-actions: sum over twins of the MSE to `target` `[B]`."""
+
+    def loss(twins: Twins) -> jax.Array:
+        values = twin_values(problem, twins, batch.observation, batch.action)
+        return jnp.sum(jnp.mean((values - jax.lax.stop_gradient(target)) ** 2, axis=-1))
+
+    return loss

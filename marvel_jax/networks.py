@@ -1,0 +1,124 @@
+"""Actor, twin critics and behaviour VAE: Flax modules and the functions the algorithms call.
+
+Twins are a pair of parameter trees rather than one stacked tree: on CPUs a batched matrix product is slower than two,
+and on accelerators seeds supply the batch axis.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from marvel_jax.hyper import Aggregation
+from marvel_jax.problem import Problem
+
+Params = dict
+Twins = tuple[Params, Params]
+LOG_STD_RANGE = (-20.0, 2.0)
+
+
+class MLP(nn.Module):
+    """ReLU hidden layers and a linear output."""
+
+    hidden: tuple[int, ...]
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width)(x))
+        return nn.Dense(self.outputs)(x)
+
+
+@struct.dataclass
+class SquashedGaussian:
+    """tanh of a diagonal Gaussian. `mean` and `log_std`: `[..., action_size]`, before the tanh."""
+
+    mean: jax.Array
+    log_std: jax.Array
+
+    def mode(self) -> jax.Array:
+        """`[..., action_size]` tanh of the mean: the policy that is deployed."""
+        return jnp.tanh(self.mean)
+
+    def sample(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """A reparametrized action `[..., action_size]` and its log-density `[...]`."""
+        noise = jax.random.normal(key, self.mean.shape)
+        return self._squash(noise)
+
+    def _squash(self, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        raw = self.mean + jnp.exp(self.log_std) * noise
+        gaussian = -0.5 * noise**2 - self.log_std - 0.5 * jnp.log(2 * jnp.pi)
+        # log(1 − tanh²u) = 2·(log 2 − u − softplus(−2u)), finite for every u.
+        correction = 2 * (jnp.log(2.0) - raw - jax.nn.softplus(-2 * raw))
+        return jnp.tanh(raw), jnp.sum(gaussian - correction, axis=-1)
+
+    def log_prob(self, action: jax.Array) -> jax.Array:
+        """Log-density `[...]` of actions; those at ±1 are taken just inside."""
+        raw = jnp.arctanh(jnp.clip(action, -1 + 1e-6, 1 - 1e-6))
+        return self._squash((raw - self.mean) * jnp.exp(-self.log_std))[1]
+
+
+def _actor(problem: Problem) -> MLP:
+    return MLP(problem.hidden, 2 * problem.action_size)
+
+
+def init_actor(problem: Problem, key: jax.Array) -> Params:
+    """Parameters of a policy."""
+    return _actor(problem).init(key, jnp.zeros(problem.observation_size))
+
+
+def policy(problem: Problem, params: Params, observation: jax.Array) -> SquashedGaussian:
+    """The action distribution at `[..., observation_size]`."""
+    mean, log_std = jnp.split(_actor(problem).apply(params, observation), 2, axis=-1)
+    return SquashedGaussian(mean, jnp.clip(log_std, *LOG_STD_RANGE))
+
+
+def _critic(problem: Problem) -> MLP:
+    return MLP(problem.hidden, 1)
+
+
+def init_twins(problem: Problem, key: jax.Array) -> Twins:
+    """Parameters of two independent critics."""
+    inputs = jnp.zeros(problem.observation_size + problem.action_size)
+    first, second = jax.random.split(key)
+    return _critic(problem).init(first, inputs), _critic(problem).init(second, inputs)
+
+
+def twin_values(problem: Problem, twins: Twins, observation: jax.Array, action: jax.Array) -> jax.Array:
+    """Values `[2, ...]` of both critics at `[..., observation_size]`, `[..., action_size]`."""
+    inputs = jnp.concatenate([observation, action], axis=-1)
+    return jnp.stack([_critic(problem).apply(params, inputs)[..., 0] for params in twins])
+
+
+def aggregate(values: jax.Array, how: Aggregation) -> jax.Array:
+    """Twin values `[2, ...]` to one `[...]`: max, mean or min."""
+    return {"max": jnp.max, "mean": jnp.mean, "min": jnp.min}[how](values, axis=0)
+
+
+class VAE(nn.Module):
+    """Conditional VAE over actions given observations (the behaviour model of CPQ)."""
+
+    hidden: int
+    action_size: int
+
+    def setup(self) -> None:
+        latent = 2 * self.action_size
+        self.encoder = MLP((self.hidden, self.hidden), 2 * latent)
+        self.decoder = MLP((self.hidden, self.hidden), self.action_size)
+
+    def encode(self, observation: jax.Array, action: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mean, log_std = jnp.split(self.encoder(jnp.concatenate([observation, action], axis=-1)), 2, axis=-1)
+        return mean, jnp.clip(log_std, -4.0, 15.0)
+
+    def __call__(self, observation: jax.Array, action: jax.Array, noise: jax.Array):
+        """Reconstruction `[..., action_size]` and KL to the prior `[...]`, averaged over latents."""
+        mean, log_std = self.encode(observation, action)
+        latent = mean + jnp.exp(log_std) * noise
+        reconstruction = jnp.tanh(self.decoder(jnp.concatenate([observation, latent], axis=-1)))
+        return reconstruction, kl_to_prior(mean, log_std)
+
+
+def kl_to_prior(mean: jax.Array, log_std: jax.Array) -> jax.Array:
+    """KL of a diagonal Gaussian to the standard one, averaged over the last axis."""
+    return jnp.mean(0.5 * (mean**2 + jnp.exp(2 * log_std) - 1) - log_std, axis=-1)

@@ -1,0 +1,56 @@
+"""The problem a learner faces: sizes (static) and objective (traced), and the conversion of limits."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from marvel_jax.hyper import Hyper, static
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Problem:
+    """A constrained MDP as the learning code sees it.
+
+    Attributes:
+      observation_size, action_size, episode_length: From the environment (static).
+      hidden: Widths of actor's and critics' hidden layers (static).
+      discount: γ per step.
+      cost_limit: d, undiscounted cost per episode.
+      reward_scale: Factor on rewards in Bellman targets.
+    """
+
+    observation_size: int = static(0)
+    action_size: int = static(0)
+    episode_length: int = static(0)
+    hidden: tuple[int, ...] = static((64, 64))
+    discount: float | jax.Array = 0.99
+    cost_limit: float | jax.Array = 20.0
+    reward_scale: float | jax.Array = 1.0
+
+    @property
+    def discounted_cost_limit(self) -> jax.Array:
+        """The limit in the unit of a cost critic, `discounted_limit(d, γ, T)`."""
+        return discounted_limit(self.cost_limit, self.discount, self.episode_length)
+
+
+def discounted_limit(cost_limit, discount, episode_length) -> jax.Array:
+    """d·(1 − γ^T)/((1 − γ)·T): the discounted cost from a state of an episode that spends its limit evenly."""
+    gap = 1.0 - jnp.asarray(discount, jnp.float32)
+    safe_gap = jnp.where(gap > 1e-6, gap, 1.0)
+    geometric_sum = -jnp.expm1(episode_length * jnp.log1p(-safe_gap * (gap > 1e-6))) / safe_gap
+    return cost_limit * jnp.where(gap > 1e-6, geometric_sum / episode_length, 1.0)
+
+
+def from_environment(env, hyper: Hyper) -> Problem:
+    """The problem that `hyper` poses on a `marvel_envs` environment (anything with its `spec`)."""
+    return Problem(
+        observation_size=env.observation_size,
+        action_size=env.action_size,
+        episode_length=env.spec.episode_length,
+        hidden=tuple(hyper.hidden),
+        discount=hyper.discount,
+        cost_limit=hyper.cost_limit,
+        reward_scale=hyper.reward_scale,
+    )

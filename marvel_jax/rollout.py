@@ -1,0 +1,80 @@
+"""Acting in vmapped environments for whole episodes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from marvel_envs.base import SafetyEnv
+from marvel_envs.wrappers import FreshReset
+
+from marvel_jax.networks import Params, policy
+from marvel_jax.problem import Problem
+from marvel_jax.transitions import Transition
+
+
+@struct.dataclass
+class Rollout:
+    """Episodes of one policy.
+
+    Attributes:
+      transitions: `[T, E]`, every one valid: an environment whose task ended starts a fresh episode within T.
+      reward, cost: `[E]` undiscounted sums over the first episode of each environment.
+      physics: Physics before each step, `[T, E, ...]`, if recorded.
+      ended: `[T, E]` 1 where an episode ended with that step, by time or by itself.
+    """
+
+    transitions: Transition
+    reward: jax.Array
+    cost: jax.Array
+    physics: Any
+    ended: jax.Array
+
+
+def episodes(
+    env: SafetyEnv,
+    problem: Problem,
+    actor: Params,
+    key: jax.Array,
+    mean_action: jax.Array,
+    record_physics: bool = False,
+) -> Rollout:
+    """Runs E environments for one episode length from fresh starts.
+
+    Args:
+      env: One environment; vmapped here.
+      problem: Sizes; its episode length is the number of steps T.
+      actor: The policy's parameters.
+      key: For starts and actions.
+      mean_action: `[E]` booleans: environments that act with the policy's mode rather than a sample.
+      record_physics: Keep the physics state before each step.
+    """
+    env = FreshReset(env)
+    reset_key, act_key = jax.random.split(key)
+    first = jax.vmap(env.reset)(jax.random.split(reset_key, mean_action.shape[0]))
+
+    def step(state, key):
+        distribution = policy(problem, actor, state.obs)
+        sampled, _ = distribution.sample(key)
+        action = jnp.where(mean_action[:, None], distribution.mode(), sampled)
+        after = jax.vmap(env.step)(state, action)
+        transition = Transition(
+            observation=state.obs,
+            action=action,
+            reward=after.reward,
+            cost=after.info["cost"],
+            discount=1.0 - after.info["termination"],
+            next_observation=after.info["final_observation"],
+        )
+        return after, (transition, after.done, state.pipeline_state if record_physics else None)
+
+    keys = jax.random.split(act_key, problem.episode_length)
+    _, (transitions, ended, physics) = jax.lax.scan(step, first, keys)
+    in_first = jnp.cumsum(ended, axis=0) - ended == 0
+    return Rollout(
+        transitions=transitions,
+        reward=jnp.sum(transitions.reward, axis=0, where=in_first),
+        cost=jnp.sum(transitions.cost, axis=0, where=in_first),
+        physics=physics,
+        ended=ended,
+    )

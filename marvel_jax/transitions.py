@@ -1,0 +1,31 @@
+"""The unit of experience."""
+
+import jax
+from flax import struct
+
+
+@struct.dataclass
+class Transition:
+    """Steps of interaction; arrays share any leading axes.
+
+    Attributes:
+      observation: `[..., observation_size]`.
+      action: `[..., action_size]` in [−1, 1].
+      reward: `[...]`, unscaled.
+      cost: `[...]`.
+      discount: `[...]` 0 at a true termination, else 1; time limits do not terminate.
+      next_observation: `[..., observation_size]`, before any reset.
+    """
+
+    observation: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    cost: jax.Array
+    discount: jax.Array
+    next_observation: jax.Array
+
+
+def sample(transitions: Transition, count: int, key: jax.Array) -> Transition:
+    """`count` transitions, uniformly with replacement, from arrays with one leading axis."""
+    rows = jax.random.randint(key, (count,), 0, transitions.reward.shape[0])
+    return jax.tree.map(lambda array: array[rows], transitions)
