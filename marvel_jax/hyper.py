@@ -50,8 +50,12 @@ class CPQ:
     """Step size of the penalty's log-weight ζ (dual ascent)."""
     ood_weight_max: float = 1.0
     """Upper bound of the penalty's weight exp(ζ)."""
-    cost_aggregation: Aggregation = static("min")
+    cost_aggregation: Aggregation = static("max")
     """How the twin cost critics are combined (static)."""
+    recovery_weight: float = 0.0
+    """Weight with which the policy lowers the cost value of states where its action looks unsafe (0 is the paper's)."""
+    imitation_weight: float = 0.0
+    """Weight of the data's log-likelihood in the policy's loss (0 is the paper's)."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,10 @@ def update(
             twin_values(problem, cost_critic.params, batch.observation, action), hyper.cost_aggregation
         )
         safe = jax.lax.stop_gradient(cost_value <= limit)
-        return -jnp.mean(jnp.where(safe, value, 0.0)), jnp.mean(safe)
+        # Where every action looks unsafe the paper's objective is flat; going down the cost leads out.
+        loss = -jnp.mean(jnp.where(safe, value, -hyper.recovery_weight * cost_value))
+        imitation = -jnp.mean(policy(problem, params, batch.observation).log_prob(batch.action))
+        return loss + hyper.imitation_weight * imitation, jnp.mean(safe)
 
     (loss, safe_share), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor.params)
     next_state = State(

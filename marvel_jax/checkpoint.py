@@ -1,0 +1,72 @@
+"""Stage states on disk, through Orbax: saved atomically, the newest kept, shapes checked before reading."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from marvel_jax.errors import UserError
+
+
+def _manager(folder: Path, create: bool) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(max_to_keep=1, create=create, enable_async_checkpointing=False)
+    return ocp.CheckpointManager(folder.resolve(), options=options)
+
+
+def save(folder: Path, step: int, state: Any) -> None:
+    """Writes `state` as the checkpoint of `step` and drops older ones. A step saved before is left as it is."""
+    with _manager(folder, create=True) as manager:
+        if step not in manager.all_steps():
+            manager.save(step, args=ocp.args.StandardSave(state))
+
+
+def latest_step(folder: Path) -> int | None:
+    """The step of the checkpoint in a folder, or None without one."""
+    if not folder.is_dir():
+        return None
+    with _manager(folder, create=False) as manager:
+        return manager.latest_step()
+
+
+def restore(folder: Path, like: Any) -> Any:
+    """Reads the newest checkpoint into the structure, shapes and shardings of `like` (arrays or shapes).
+
+    Raises:
+      UserError: If there is no checkpoint, it cannot be read, or it has other shapes than asked for.
+    """
+    step = latest_step(folder)
+    if step is None:
+        raise UserError(f"There is no checkpoint in {folder}; the run stopped before its first one. Start it again.")
+    with _manager(folder, create=False) as manager:
+        _check_shapes(folder, manager.item_metadata(step), like)
+        try:
+            return manager.restore(step, args=ocp.args.StandardRestore(like))
+        except (ValueError, OSError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"The checkpoint in {folder} is damaged or of another version ({reason}).") from None
+
+
+def _check_shapes(folder: Path, metadata: Any, like: Any) -> None:
+    """Refuses a checkpoint whose arrays are not those of `like`."""
+
+    def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+        leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+        # A restored state has attributes where the metadata has dictionary keys; compare the names alone.
+        return {
+            "/".join(str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", k)))) for k in path): tuple(leaf.shape)
+            for path, leaf in leaves
+            if hasattr(leaf, "shape")
+        }
+
+    found, expected = shapes(getattr(metadata, "tree", metadata)), shapes(like)
+    for name, shape in expected.items():
+        # (A PRNG key is stored with its words as one more axis.)
+        if name in found and found[name][: len(shape)] != shape:
+            raise UserError(
+                f"The checkpoint in {folder} has shape {found[name]} for {name}, this run needs {shape}: the network "
+                "sizes (--hidden), seeds or budget differ. Use the options the checkpoint was made with."
+            )
+    missing = sorted(set(expected) - set(found))
+    if missing and found:
+        raise UserError(f"The checkpoint in {folder} lacks {missing[0]}; it is of another method or version.")

@@ -1,0 +1,174 @@
+"""A run's configuration: presets, and its file. Importable without JAX."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from marvel_envs.tasks import TaskSpec, task_spec
+
+from marvel_jax import methods
+from marvel_jax.errors import UserError
+from marvel_jax.hyper import Hyper, override
+
+PresetName = Literal["quick", "cpu", "paper"]
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {
+        "cpq.updates": 6_000,
+        "alignment.updates": 8_000,
+        "online.iterations": 40,
+    },
+    "cpu": {},
+    "paper": {
+        "hidden": (256, 256),
+        "cpq.updates": 100_000,
+        "cpq.batch_size": 512,
+        "alignment.batch_size": 64,
+        "online.updates": 20,
+    },
+}
+_PRESET_SEEDS = {"quick": 4, "cpu": 8, "paper": 8}
+PRESET_SUMMARIES = {
+    "quick": "4 seeds, under 2 minutes on two CPU cores",
+    "cpu": "8 seeds, the reference result of the README",
+    "paper": "the paper's budget and networks; made for accelerators",
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's numbers.
+
+    Attributes:
+      task, method: Names; `hyper.method` has the method's parts, which options may have changed.
+      first_seed, seeds: The run does seeds first_seed … first_seed + seeds − 1.
+      dataset: Path of the offline dataset; None is the one that comes with the package.
+      hyper: All hyperparameters.
+    """
+
+    task: str
+    method: str
+    first_seed: int
+    seeds: int
+    dataset: str | None
+    hyper: Hyper
+
+
+def preset_hyper(preset: str, method: str) -> Hyper:
+    """The hyperparameters of a preset with a method's parts."""
+    try:
+        parts = methods.named(method)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return override(Hyper(), **_PRESETS[preset], method=parts)
+
+
+def preset_seeds(preset: str) -> int:
+    """How many seeds a preset runs."""
+    return _PRESET_SEEDS[preset]
+
+
+def find_task(name: str) -> TaskSpec:
+    """A task's spec by name; a `UserError` has the nearest name."""
+    try:
+        return task_spec(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def check(config: RunConfig) -> None:
+    """Refuses configurations that cannot run.
+
+    Raises:
+      UserError: Naming the option and what it must be.
+    """
+    find_task(config.task)
+    hyper = config.hyper
+    positive_int = {
+        "--seeds": config.seeds,
+        "--cpq.updates": hyper.cpq.updates,
+        "--cpq.batch-size": hyper.cpq.batch_size,
+        "--alignment.updates": hyper.alignment.updates,
+        "--alignment.batch-size": hyper.alignment.batch_size,
+        "--sac.batch-size": hyper.sac.batch_size,
+        "--online.iterations": hyper.online.iterations,
+        "--online.episodes": hyper.online.episodes,
+        "--online.updates": hyper.online.updates,
+        "--gains.window": hyper.gains.window,
+        "--evaluation-episodes": hyper.evaluation_episodes,
+    }
+    for option, value in positive_int.items():
+        if value < 1:
+            raise UserError(f"{option} is {value}; give at least 1.")
+    if config.first_seed < 0:
+        raise UserError(f"--seed is {config.first_seed}; give 0 or more.")
+    if not hyper.hidden or min(hyper.hidden) < 1:
+        raise UserError(f"--hidden is {hyper.hidden}; give one or more positive widths, such as 64 64.")
+    for path, value in numbers(hyper).items():
+        if not math.isfinite(value):
+            raise UserError(f"--{path.replace('_', '-')} is {value}; give a finite number.")
+        if value < 0:
+            raise UserError(f"--{path.replace('_', '-')} is {value}; give 0 or more.")
+    if hyper.discount >= 1:
+        raise UserError(f"--discount is {hyper.discount}; give a number in [0, 1).")
+    if not 0 <= hyper.online.offline_fraction <= 1:
+        raise UserError(f"--online.offline-fraction is {hyper.online.offline_fraction}; give a number in [0, 1].")
+    if not 0 <= hyper.online.mean_action_episodes <= hyper.online.episodes:
+        raise UserError(
+            f"--online.mean-action-episodes is {hyper.online.mean_action_episodes}; "
+            f"give 0 to {hyper.online.episodes}, the episodes of an iteration."
+        )
+
+
+def numbers(config: Any, prefix: str = "") -> dict[str, float]:
+    """All float fields of nested dataclasses by dotted path."""
+    found = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= numbers(value, f"{prefix}{field.name}.")
+        elif isinstance(value, float):
+            found[prefix + field.name] = value
+    return found
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON's types."""
+    return dataclasses.asdict(config)
+
+
+def from_json(data: Any, source: Path) -> RunConfig:
+    """A configuration from `to_json`'s result; `source` is named in errors."""
+    try:
+        fields = dict(data)
+        return RunConfig(**{**fields, "hyper": _rebuild(Hyper, fields["hyper"])})
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise UserError(f"{source} is not the configuration of a run of this version ({error}).") from None
+
+
+def _rebuild(kind: type, data: dict[str, Any]) -> Any:
+    default = kind()
+    values = {}
+    for name, value in data.items():
+        start = getattr(default, name)  # an unknown name is an AttributeError below
+        if dataclasses.is_dataclass(start):
+            value = _rebuild(type(start), value)
+        elif isinstance(start, tuple):
+            value = tuple(value)
+        values[name] = value
+    return kind(**values)
+
+
+def read(path: Path) -> RunConfig:
+    """Reads `config.json`, given it or the run folder that has it."""
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise UserError(f"There is no run configuration at {file}. Give a run folder or its config.json.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{file} cannot be read as a run's configuration ({error}).") from None
+    return from_json(data, file)

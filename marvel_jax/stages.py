@@ -1,0 +1,144 @@
+"""The experiment's stages as the driver sees them: how each starts and advances, one seed at a time.
+
+The functions are those of `experiment.run`, with the same keys, so a run through stages and checkpoints and the pure
+function draw the same numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from marvel_envs.base import SafetyEnv
+
+from marvel_jax import align, experiment, finetune, pretrain
+from marvel_jax.evaluate import Evaluation, evaluate
+from marvel_jax.hyper import Hyper
+from marvel_jax.problem import from_environment
+from marvel_jax.transitions import Transition
+
+MONITOR_EPISODES = 5
+PRETRAIN, ALIGN, FINETUNE = STAGES = ("pretrain", "align", "finetune")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all seeds share."""
+
+    hyper: Hyper
+    dataset: Transition
+
+
+jax.tree_util.register_dataclass(Shared, data_fields=["hyper", "dataset"], meta_fields=[])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+      name: One of `STAGES`.
+      unit: What `total` counts, for people.
+      total: Updates or iterations of the whole stage.
+      chunk: How many of them one compiled call does.
+      start: `(shared, (seed key, states of earlier stages by name)) -> state`, of one seed.
+      advance: `(shared, state) -> (state, metrics)`, of one seed; metrics are scalars, or `[chunk]` if `per_iteration`.
+      per_iteration: Whether there is one metrics row per iteration rather than per chunk.
+    """
+
+    name: str
+    unit: str
+    total: int
+    chunk: int
+    start: Callable[[Shared, tuple[jax.Array, dict[str, Any]]], Any]
+    advance: Callable[[Shared, Any], tuple[Any, dict[str, jax.Array]]]
+    per_iteration: bool = False
+
+
+def chunk_length(total: int, target: int) -> int:
+    """The largest divisor of `total` that is at most `target`: one compiled program serves all chunks."""
+    return max(n for n in range(1, min(total, target) + 1) if total % n == 0)
+
+
+def plan(env: SafetyEnv, hyper: Hyper) -> list[Stage]:
+    """The stages that a method goes through, in order."""
+    stages = []
+    if experiment.uses_offline_stage(hyper):
+        stages.append(_pretraining(env, hyper))
+    if hyper.method.value_alignment:
+        stages.append(_alignment(env, hyper))
+    return [*stages, _finetuning(env, hyper)]
+
+
+def _pretraining(env: SafetyEnv, hyper: Hyper) -> Stage:
+    chunk = chunk_length(hyper.cpq.updates, 1000)
+
+    def start(shared, seed):
+        key, _ = seed
+        return pretrain.init(
+            shared.hyper, from_environment(env, shared.hyper), experiment.stage_keys(key).pretrain
+        )
+
+    def advance(shared, state):
+        problem = from_environment(env, shared.hyper)
+        state, metrics = pretrain.advance(shared.hyper, problem, shared.dataset, state, chunk)
+        # A key of its own, so that watching does not change what is learned.
+        watch_key = jax.random.fold_in(state.key, -state.step)
+        seen = evaluate(env, problem, state.learner.actor.params, watch_key, MONITOR_EPISODES)
+        return state, {"reward": jnp.mean(seen.reward), "cost": jnp.mean(seen.cost), **metrics}
+
+    return Stage(PRETRAIN, "updates", hyper.cpq.updates, chunk, start, advance)
+
+
+def _alignment(env: SafetyEnv, hyper: Hyper) -> Stage:
+    chunk = chunk_length(hyper.alignment.updates, 2000)
+
+    def start(shared, seed):
+        key, before = seed
+        problem = from_environment(env, shared.hyper)
+        offline = _offline(shared.hyper, problem, key, before)
+        return experiment.start_alignment(shared.hyper, problem, offline, experiment.stage_keys(key).align)
+
+    def advance(shared, state):
+        problem = from_environment(env, shared.hyper)
+        return align.advance(shared.hyper, problem, shared.dataset, state, chunk)
+
+    return Stage(ALIGN, "updates", hyper.alignment.updates, chunk, start, advance)
+
+
+def _finetuning(env: SafetyEnv, hyper: Hyper) -> Stage:
+    chunk = chunk_length(hyper.online.iterations, 5)
+
+    def start(shared, seed):
+        key, before = seed
+        problem = from_environment(env, shared.hyper)
+        offline = _offline(shared.hyper, problem, key, before)
+        return experiment.start_finetuning(
+            shared.hyper, problem, offline, before.get(ALIGN), experiment.stage_keys(key).finetune
+        )
+
+    def advance(shared, state):
+        problem = from_environment(env, shared.hyper)
+        return finetune.advance(shared.hyper, problem, env, shared.dataset, state, chunk)
+
+    return Stage(FINETUNE, "iterations", hyper.online.iterations, chunk, start, advance, per_iteration=True)
+
+
+def _offline(hyper: Hyper, problem, key: jax.Array, before: dict[str, Any]) -> pretrain.State:
+    """The offline stage's state, or a random one for methods without that stage."""
+    if PRETRAIN in before:
+        return before[PRETRAIN]
+    return pretrain.init(hyper, problem, experiment.stage_keys(key).pretrain)
+
+
+def evaluation(env: SafetyEnv, actor_of: Callable[[Any], Any], which: str) -> Callable[[Shared, Any], Evaluation]:
+    """`(shared, (seed key, state)) -> Evaluation` of `actor_of(state)`; `which` names the key of `StageKeys`."""
+
+    def of_one_seed(shared, seed):
+        key, state = seed
+        problem = from_environment(env, shared.hyper)
+        episodes = shared.hyper.evaluation_episodes
+        return evaluate(env, problem, actor_of(state), getattr(experiment.stage_keys(key), which), episodes)
+
+    return of_one_seed
