@@ -1,9 +1,9 @@
 """Safety environments on Brax's `Env`/`State` API; knows nothing of learning.
 
-  make(name)        an environment by name; every step has its cost in `state.info["cost"]`
-  TASKS, TaskSpec   what each task is, without importing JAX
-  task_spec(name)   the spec of a task
-  FreshReset        wrapper that starts a new episode from a fresh draw whenever one ends
+make(name)        an environment by name; every step has its cost in `state.info["cost"]`
+TASKS, TaskSpec   what each task is, without importing JAX
+task_spec(name)   the spec of a task
+FreshReset        wrapper that starts a new episode from a fresh draw whenever one ends
 """
 
 import importlib

@@ -5,7 +5,6 @@ Reward, cost and observation are that simulator's formulas; the dynamics are `ba
 
 import jax
 import jax.numpy as jnp
-
 from marvel_envs import ball_physics
 from marvel_envs.ball_physics import BallConstants, BallState
 from marvel_envs.base import SafetyEnv

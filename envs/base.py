@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from brax.envs.base import Env, State
-
 from marvel_envs.tasks import TaskSpec
 
 

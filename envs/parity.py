@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 from marvel_envs.base import SafetyEnv
 
 HORIZONS = (10, 25, 50, 100)

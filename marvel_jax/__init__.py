@@ -1,0 +1,47 @@
+"""Offline-to-online safe reinforcement learning in JAX: every stage a pure function over pytrees.
+
+Modules of `init`/`update` pairs, to be jitted and vmapped:
+  cpq           offline pretraining (Constraints Penalized Q-Learning)
+  align         value pre-alignment and multiplier pre-alignment
+  sac_lag       SAC with a Lagrange multiplier
+  multipliers   fixed, dual ascent, PID and adaptive PID
+
+A whole experiment:
+  experiment    `run(hyper, dataset, key, env)`, one pure function
+  Hyper         every hyperparameter; `override(hyper, **{"gains.integral": 1e-3})` changes some
+  Problem       sizes and objective, as the update functions see them
+  Transition    the unit of experience
+  METHODS       which parts of the recipe each method uses
+  load_shipped  the small dataset of a task that comes with the package
+  load_dataset  any dataset in DSRL's HDF5 layout
+
+Environments are in `marvel_envs`. Everything is imported on first use; Brax only by what needs environments.
+"""
+
+import importlib
+from typing import Any
+
+_WHERE = {
+    "cpq": ("marvel_jax.algorithms.cpq", None),
+    "sac_lag": ("marvel_jax.algorithms.sac_lag", None),
+    "align": ("marvel_jax.align", None),
+    "multipliers": ("marvel_jax.multipliers", None),
+    "experiment": ("marvel_jax.experiment", None),
+    "Hyper": ("marvel_jax.hyper", "Hyper"),
+    "override": ("marvel_jax.hyper", "override"),
+    "Problem": ("marvel_jax.problem", "Problem"),
+    "Transition": ("marvel_jax.transitions", "Transition"),
+    "METHODS": ("marvel_jax.methods", "METHODS"),
+    "load_shipped": ("marvel_jax.datasets.dataset", "load_shipped"),
+    "load_dataset": ("marvel_jax.datasets.dataset", "load"),
+}
+
+__all__ = list(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    loaded = importlib.import_module(module)
+    return loaded if attribute is None else getattr(loaded, attribute)

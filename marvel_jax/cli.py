@@ -1,5 +1,6 @@
 """The `marvel` command: arguments in, a call, files and tables out. JAX is imported only by commands that compute."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -293,6 +294,10 @@ def _learn(options: StageOptions, last: str) -> int:
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel run --resume {folder.path}", file=sys.stderr)
         return 130
+    except UserError:
+        if options.resume is None:
+            runfolder.discard_unused(folder)
+        raise
     if outcome.final is None:
         print(json.dumps({"run": str(folder.path)}) if options.json else folder.path)
         return 0
@@ -332,7 +337,8 @@ def _prepare_jax(seeds: int) -> None:
     """Settings that must precede JAX's first computation: one CPU device per core, and a compile cache on disk."""
     import jax
 
-    jax.config.update("jax_num_cpu_devices", max(1, min(os.cpu_count() or 1, seeds)))
+    with contextlib.suppress(RuntimeError):  # inside a program that already uses JAX, its devices stay as they are
+        jax.config.update("jax_num_cpu_devices", max(1, min(os.cpu_count() or 1, seeds)))
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "marvel_jax"))
@@ -410,7 +416,9 @@ def _changed(options: Collect) -> list[str]:
     words = [options.task]
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        if field.name not in ("task", "out", "quiet") and (value != field.default or field.name in ("episodes", "seed")):
+        if field.name not in ("task", "out", "quiet") and (
+            value != field.default or field.name in ("episodes", "seed")
+        ):
             values = value if isinstance(value, tuple) else (value,)
             words += [f"--{field.name.replace('_', '-')}", *(f"{v:g}" for v in values)]
     return words

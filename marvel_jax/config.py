@@ -27,6 +27,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "cpq.updates": 100_000,
         "cpq.batch_size": 512,
         "alignment.batch_size": 64,
+        "sac.batch_size": 64,
         "online.updates": 20,
     },
 }

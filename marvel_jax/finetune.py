@@ -10,7 +10,7 @@ from marvel_envs.base import SafetyEnv
 
 from marvel_jax import align, multipliers, rollout
 from marvel_jax.algorithms import sac_lag
-from marvel_jax.hyper import Hyper, Online
+from marvel_jax.hyper import Hyper, Online, override
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition, sample
 
@@ -98,9 +98,12 @@ def iteration(
     costs = _episode_costs(hyper, played.cost, mean_action)
 
     multiplier, feed_forward, aligned = _align_multiplier(hyper, problem, state, flat.observation, align_key)
-    learner, update_metrics = _updates(hyper, problem, dataset, state.learner, replay, multiplier.value, update_key)
+    warmth = jnp.minimum(1.0, (state.iteration + 1) / (hyper.online.actor_warmup + 1))
+    warmed = override(hyper, **{"sac.actor_learning_rate": warmth * hyper.sac.actor_learning_rate})
+    learner, update_metrics = _updates(warmed, problem, dataset, state.learner, replay, multiplier.value, update_key)
     step = multipliers.UPDATES[hyper.method.multiplier]
-    next_multiplier = step(hyper.gains, multiplier, costs["constraint_cost"], problem.cost_limit, feed_forward)
+    aim = (1 - hyper.gains.margin) * problem.cost_limit
+    next_multiplier = step(hyper.gains, multiplier, costs["constraint_cost"], aim, feed_forward)
 
     metrics = {
         "reward": jnp.mean(played.reward),
@@ -145,7 +148,7 @@ def _align_multiplier(hyper: Hyper, problem: Problem, state: State, observation:
         aligned = align.align_multiplier(
             problem, learner.actor.params, *twins, observation, key, hyper.sac.cost_aggregation
         )
-        return aligned.multiplier
+        return jnp.minimum(aligned.multiplier, hyper.gains.aligned_maximum)
 
     if how == "initial":
         aligned = jax.lax.cond(first, compute, lambda: jnp.array(jnp.nan))

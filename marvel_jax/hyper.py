@@ -52,8 +52,9 @@ class CPQ:
     """Upper bound of the penalty's weight exp(ζ)."""
     cost_aggregation: Aggregation = static("max")
     """How the twin cost critics are combined (static)."""
-    recovery_weight: float = 0.0
-    """Weight with which the policy lowers the cost value of states where its action looks unsafe (0 is the paper's)."""
+    recovery_weight: float = 1.0
+    """Weight with which the policy lowers the cost value of states where its action looks unsafe. 0 is the paper's,
+    whose objective is flat there: policies that once look unsafe everywhere stay where they are."""
     imitation_weight: float = 0.0
     """Weight of the data's log-likelihood in the policy's loss (0 is the paper's)."""
 
@@ -82,9 +83,9 @@ class ValueAlignment:
 class SACLag:
     """Online finetuning: SAC with a Lagrange multiplier on a cost critic."""
 
-    batch_size: int = static(64)
+    batch_size: int = static(256)
     """Transitions per update (static)."""
-    actor_learning_rate: float = 1e-4
+    actor_learning_rate: float = 5e-5
     """Adam step size of the policy."""
     critic_learning_rate: float = 1e-3
     """Adam step size of the reward critics."""
@@ -110,19 +111,23 @@ class Gains:
 
     initial: float = 0.0
     """λ before the first iteration (multiplier pre-alignment replaces it)."""
-    proportional: float = 3e-3
+    proportional: float = 2e-2
     """K_p, per unit of cost."""
-    integral: float = 6e-4
+    integral: float = 5e-4
     """K_i, per unit of cost and iteration; also the step size of dual ascent."""
-    derivative: float = 3e-3
+    derivative: float = 2e-2
     """K_d, per unit of cost."""
-    smoothing: float = 0.9
+    margin: float = 0.25
+    """The controller aims at (1 − margin) times the cost limit, a share in [0, 1]."""
+    smoothing: float = 0.5
     """Memory ρ of the moving averages of error and cost."""
     maximum: float = 100.0
     """Upper bound of λ."""
+    aligned_maximum: float = 2.0
+    """Upper bound of the pre-aligned multiplier; where no action changes the cost it would be infinite."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
-    adaptation_range: float = 10.0
+    adaptation_range: float = 5.0
     """Adaptive gains stay within [1/range, range] times their start."""
     saturate: bool = static(False)
     """Adaptive PID: tanh on the error that drives K_p, as in the paper's text (static)."""
@@ -141,8 +146,10 @@ class Online:
     mean_action_episodes: int = static(0)
     """How many of them act with the policy's mean instead of sampling (static). With any, the cost that drives the
     multiplier is the larger of the two kinds' means, so that the deployed mean policy is constrained too."""
-    updates: int = static(100)
+    updates: int = static(200)
     """Gradient updates per iteration (static)."""
+    actor_warmup: float = 5.0
+    """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
     offline_fraction: float = static(0.0)
     """Share of every batch that is drawn from the offline dataset (static)."""
     feed_forward_smoothing: float = 0.9
@@ -155,13 +162,13 @@ class Method:
 
     actor: Literal["offline", "random"] = static("offline")
     """Start of the online policy (static)."""
-    critics: Literal["offline", "random"] = static("offline")
+    critics: Literal["offline", "random"] = static("random")
     """Start of the critics, or of their alignment (static)."""
     value_alignment: bool = static(True)
     """Re-fit both critics to the online objective on offline data first (static)."""
     multiplier: MultiplierKind = static("adaptive-pid")
     """Controller of the Lagrange multiplier (static)."""
-    multiplier_alignment: Literal["off", "initial", "feed-forward"] = static("initial")
+    multiplier_alignment: Literal["off", "initial", "feed-forward"] = static("feed-forward")
     """Multiplier pre-alignment (static): not at all, as the first λ, or at every iteration beside the controller."""
 
 

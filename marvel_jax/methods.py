@@ -6,18 +6,19 @@ from marvel_jax.hyper import Method
 
 METHODS: dict[str, Method] = {
     "marvel": Method(),
-    "marvel-paper": Method(multiplier_alignment="off"),
-    "marvel-fresh": Method(critics="random"),
-    "marvel-feed-forward": Method(critics="random", multiplier_alignment="feed-forward"),
-    "warm-start": Method(value_alignment=False, multiplier_alignment="off"),
-    "from-scratch": Method(actor="random", critics="random", value_alignment=False, multiplier_alignment="off"),
+    "marvel-initial": Method(multiplier_alignment="initial"),
+    "marvel-offline-critics": Method(critics="offline"),
+    "marvel-paper": Method(critics="offline", multiplier_alignment="off"),
+    "warm-start": Method(critics="offline", value_alignment=False, multiplier_alignment="off"),
+    "from-scratch": Method(actor="random", value_alignment=False, multiplier_alignment="off"),
 }
 
 SUMMARIES = {
-    "marvel": "offline policy, value and multiplier pre-alignment, adaptive PID",
-    "marvel-paper": "the paper's recipe: value pre-alignment, adaptive PID from λ = 0",
-    "marvel-fresh": "marvel, but alignment starts from random critics",
-    "marvel-feed-forward": "marvel-fresh with the aligned multiplier as a feed-forward term",
+    "marvel": "offline policy, value pre-alignment from fresh critics, pre-aligned multiplier as feed-forward of an "
+    "adaptive PID",
+    "marvel-initial": "marvel, but the pre-aligned multiplier is only the first λ",
+    "marvel-offline-critics": "marvel, but value pre-alignment starts from the offline critics",
+    "marvel-paper": "the paper's recipe: value pre-alignment from the offline critics, adaptive PID from λ = 0",
     "warm-start": "offline policy and critics, no alignment",
     "from-scratch": "no offline stage: SAC-Lag from random networks",
 }

@@ -131,8 +131,7 @@ class Pipeline:
         folder = self.folder.checkpoints(stage.name)
         done = checkpoint.latest_step(folder) or 0
         if done == 0 and self.source and checkpoint.latest_step(self.source.checkpoints(stage.name)) == stage.total:
-            self.reporter.say(f"{stage.name}: taken from {self.source.path}")
-            return checkpoint.restore(self.source.checkpoints(stage.name), self._abstract_start(stage))
+            return self._take_from_source(stage, self.source)
         start = jax.jit(map_seeds(stage.start))
         inputs = (self.keys, dict(self.outcome.states))
         state = start(self.shared, inputs) if done == 0 else checkpoint.restore(folder, self._abstract_start(stage))
@@ -159,6 +158,14 @@ class Pipeline:
                 saved = counted = time.monotonic()
             if stop.asked:
                 raise Interrupted
+        return state
+
+    def _take_from_source(self, stage: Stage, source: RunFolder) -> Any:
+        """Another run's finished stage: its state and metrics, copied so that this folder stands alone."""
+        self.reporter.say(f"{stage.name}: taken from {source.path}")
+        state = checkpoint.restore(source.checkpoints(stage.name), self._abstract_start(stage))
+        self.metrics.rows += [row for row in metrics.read(source.metrics).rows if row["stage"] == stage.name]
+        self._save(stage, stage.total, state)
         return state
 
     def _abstract_start(self, stage: Stage) -> Any:

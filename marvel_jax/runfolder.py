@@ -1,11 +1,11 @@
 """A run's folder: what lies where, and the rule that no run overwrites another.
 
-  config.json      repeats the run: `marvel run --config`
-  metrics.parquet  one row per seed, stage and iteration
-  summary.json     the result
-  seconds.json     wall time spent so far
-  checkpoints/     one folder per stage
-  figures/         PNG
+config.json      repeats the run: `marvel run --config`
+metrics.parquet  one row per seed, stage and iteration
+summary.json     the result
+seconds.json     wall time spent so far
+checkpoints/     one folder per stage
+figures/         PNG
 """
 
 import json
@@ -105,6 +105,13 @@ def create(path: Path, config: RunConfig) -> RunFolder:
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}). Give another --out.") from None
     return folder
+
+
+def discard_unused(folder: RunFolder) -> None:
+    """Removes the folder of a run that was refused before it saved anything, so that its name is free again."""
+    if [entry.name for entry in folder.path.iterdir()] == ["config.json"]:
+        folder.config.unlink()
+        folder.path.rmdir()
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -76,9 +76,7 @@ def _pretraining(env: SafetyEnv, hyper: Hyper) -> Stage:
 
     def start(shared, seed):
         key, _ = seed
-        return pretrain.init(
-            shared.hyper, from_environment(env, shared.hyper), experiment.stage_keys(key).pretrain
-        )
+        return pretrain.init(shared.hyper, from_environment(env, shared.hyper), experiment.stage_keys(key).pretrain)
 
     def advance(shared, state):
         problem = from_environment(env, shared.hyper)

@@ -116,7 +116,9 @@ def _multiplier(runs: list[RunData]) -> Figure:
             if values.size:
                 label = {"proportional_gain": "$K_p$", "integral_gain": "$K_i$", "derivative_gain": "$K_d$"}[gain]
                 ratio = interval(values)[0] / max(values[0, 0], 1e-12)
-                below.plot(_episodes(run, iterations), ratio, style, color=f"C{index}", label=label if index == 0 else None)
+                below.plot(
+                    _episodes(run, iterations), ratio, style, color=f"C{index}", label=label if index == 0 else None
+                )
     below.set_ylabel("gain / its start")
     below.legend(frameon=False, fontsize=8)
     return figure
@@ -131,7 +133,9 @@ def _outcome(runs: list[RunData]) -> Figure:
             seeds["offline_cost"], seeds["offline_reward"], seeds["cost"], seeds["reward"], strict=True
         ):
             axes.plot([x0, x1], [y0, y1], color=f"C{index}", alpha=0.35, linewidth=0.8)
-        axes.scatter(seeds["offline_cost"], seeds["offline_reward"], facecolor="white", edgecolor=f"C{index}", s=26, zorder=3)
+        axes.scatter(
+            seeds["offline_cost"], seeds["offline_reward"], facecolor="white", edgecolor=f"C{index}", s=26, zorder=3
+        )
         axes.scatter(seeds["cost"], seeds["reward"], color=f"C{index}", s=26, zorder=3, label=run.label)
     axes.axvline(runs[0].summary["cost_limit"], color=LIMIT_COLOR, linestyle="--", linewidth=1, label="cost limit")
     axes.scatter([], [], facecolor="white", edgecolor="0.3", s=26, label="before finetuning")

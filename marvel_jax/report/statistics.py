@@ -26,9 +26,7 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if len(values) == 1:
         return center, center, center
     rng = np.random.default_rng(0)
-    draws = np.stack([
-        interquartile_mean(values[rng.integers(0, len(values), len(values))]) for _ in range(RESAMPLES)
-    ])
+    draws = np.stack([interquartile_mean(values[rng.integers(0, len(values), len(values))]) for _ in range(RESAMPLES)])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return center, low, high

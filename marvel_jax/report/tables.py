@@ -14,7 +14,9 @@ def print_summary(summary: dict[str, Any], place: str) -> None:
     """The closing table of a run on standard output."""
     limit = summary["cost_limit"]
     seeds = len(summary["seeds"])
-    table = Table(title=f"{summary['task']}, {summary['method']}, cost limit {limit:g}, {seeds} seeds", title_style="bold")
+    table = Table(
+        title=f"{summary['task']}, {summary['method']}, cost limit {limit:g}, {seeds} seeds", title_style="bold"
+    )
     table.add_column("policy")
     table.add_column("reward", justify="right")
     table.add_column("cost", justify="right")
@@ -52,7 +54,9 @@ def print_parity(result: dict[str, Any]) -> None:
         f"{result['observation_error']:.1e}; cost agrees on {result['cost_agreement']:.2%} of steps.",
         highlight=False,
     )
-    table = Table(title="Open-loop replay: position error as a share of the distance travelled, median (90th percentile)")
+    table = Table(
+        title="Open-loop replay: position error as a share of the distance travelled, median (90th percentile)"
+    )
     table.add_column("episode")
     for horizon in result["replay"]:
         table.add_column(f"{horizon} steps", justify="right")
@@ -69,7 +73,9 @@ def print_parity(result: dict[str, Any]) -> None:
 def print_evaluation(result: dict[str, Any]) -> None:
     """Reward and cost of every seed's policy."""
     limit = result["cost_limit"]
-    table = Table(title=f"{result['task']}, {result['method']}: {result['episodes']} fresh episodes per seed, limit {limit:g}")
+    table = Table(
+        title=f"{result['task']}, {result['method']}: {result['episodes']} fresh episodes per seed, limit {limit:g}"
+    )
     for column in ("seed", "reward", "cost", "over limit", "sampled reward", "sampled cost"):
         table.add_column(column, justify="right")
     for row in result["per_seed"]:

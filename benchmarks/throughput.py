@@ -1,0 +1,274 @@
+"""Speed: environment steps, gradient updates, cost per seed, share of the matmul rate, start-up time, memory.
+
+    uv run python benchmarks/throughput.py
+
+All rates are medians over rounds that alternate between the measured things; `low` and `high` are the extremes.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import common
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import matplotlib
+import numpy as np
+
+from marvel_jax import align
+from marvel_jax.algorithms import cpq, sac_lag
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
+from marvel_jax.problem import Problem
+from marvel_jax.seeds import map_seeds
+from marvel_jax.transitions import Transition, sample
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+ROUNDS = 5
+
+
+def matmul_flops(jaxpr: Any) -> int:
+    """Floating-point operations of all matrix products in a jaxpr (a scan's body counted `length` times)."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contract, _), _ = equation.params["dimension_numbers"]
+            depth = int(np.prod([equation.invars[0].aval.shape[i] for i in contract]))
+            total += 2 * depth * int(np.prod(equation.outvars[0].aval.shape))
+        repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
+            inner = getattr(inner, "jaxpr", inner)
+            if hasattr(inner, "eqns"):
+                total += repeats * matmul_flops(inner)
+    return total
+
+
+def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
+    """Times each work (a callable and how many units it does) in turn; units per second as median, low and high."""
+    rates: dict[str, list[float]] = {name: [] for name in works}
+    for work, _ in works.values():
+        jax.block_until_ready(work())  # compile
+    for _ in range(rounds):
+        for name, (work, units) in works.items():
+            start = time.perf_counter()
+            jax.block_until_ready(work())
+            rates[name].append(units / (time.perf_counter() - start))
+    return {
+        name: {"median": float(np.median(r)), "low": float(min(r)), "high": float(max(r))} for name, r in rates.items()
+    }
+
+
+def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], float]]:
+    """Steps/s of each task in `count` vmapped environments with fresh resets and random actions."""
+    works = {}
+    for task in marvel_envs.TASKS:
+        env = marvel_envs.FreshReset(marvel_envs.make(task))
+        state = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), count))
+        length = marvel_envs.TASKS[task].episode_length
+
+        def roll(state, env=env, length=length):
+            def step(state, key):
+                action = jax.random.uniform(key, (count, env.action_size), minval=-1.0)
+                state = jax.vmap(env.step)(state, action)
+                return state, state.reward.sum()
+
+            return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), length))
+
+        works[f"environment/{task}/{count}"] = ((lambda f=jax.jit(roll), s=state: f(s)), count * length)
+    return works
+
+
+def learners(hidden: tuple[int, ...], batch_size: int) -> dict[str, tuple[Callable, Callable, int]]:
+    """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`."""
+    problem = Problem(8, 2, 200, hidden, 0.99, 20.0, 0.1)
+    problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
+
+    def loop(update: Callable) -> Callable:
+        def updates(state, key, steps: int, data: Transition):
+            def one(state, key):
+                batch_key, update_key = jax.random.split(key)
+                return update(state, sample(data, batch_size, batch_key), update_key)[0], None
+
+            return jax.lax.scan(one, state, jax.random.split(key, steps))[0]
+
+        return updates
+
+    def sac(state, batch, key):
+        return sac_lag.update(SACLag(), problem, state, batch, jnp.float32(0.5), key)
+
+    def offline(state, batch, key):
+        return cpq.update(CPQ(), problem, state, batch, key)
+
+    def aligned(state, batch, key):
+        return align.update(ValueAlignment(), problem, state, batch, key)
+
+    def start_alignment(key):
+        state = sac_lag.init(SACLag(), problem, key)
+        return align.init(state.actor.params, state.reward_critic.params, state.cost_critic.params, key)
+
+    inits = {
+        "SAC-Lag": (lambda key: sac_lag.init(SACLag(), problem, key), sac),
+        "CPQ": (lambda key: cpq.init(CPQ(), problem, key), offline),
+        "VPA": (start_alignment, aligned),
+    }
+    blank = jax.tree.map(lambda x: jnp.zeros((batch_size, *x.shape[1:])), load_shipped("BallCircle").transitions)
+    made = {}
+    for name, (init, update) in inits.items():
+        jaxpr = jax.make_jaxpr(update)(init(jax.random.key(0)), blank, jax.random.key(0))
+        made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
+    return made
+
+
+def matmul_rate(rows: int, width: int, repeats: int = 2000) -> tuple[Callable[[], Any], float]:
+    """Chained products `[rows, width] × [width, width]`, in GFLOP units."""
+    weights = jax.random.normal(jax.random.key(0), (width, width)) / width**0.5
+    x = jax.random.normal(jax.random.key(1), (rows, width))
+    chain = jax.jit(lambda x: jax.lax.scan(lambda x, _: (x @ weights, None), x, None, length=repeats)[0])
+    return (lambda: chain(x)), 2 * rows * width**2 * repeats / 1e9
+
+
+def update_rates(data: Transition) -> dict[str, Any]:
+    """Updates/s of every algorithm at both batch sizes, and their share of the matmul rate of the same shapes."""
+    result = {}
+    for hidden in ((256, 256), (64, 64)):
+        for batch_size in (64, 256):
+            steps = 100 if hidden[0] == 256 else 500
+            works = {"matmul": matmul_rate(batch_size, hidden[0])}
+            flops = {}
+            for name, (init, updates, count) in learners(hidden, batch_size).items():
+                run = jax.jit(lambda s, k, d, u=updates, n=steps: u(s, k, n, d))
+                state = init(jax.random.key(0))
+                works[name] = ((lambda r=run, s=state: r(s, jax.random.key(1), data)), steps)
+                flops[name] = count
+            rates = alternate(works)
+            gigaflops = rates.pop("matmul")
+            for name, rate in rates.items():
+                share = rate["median"] * flops[name] / 1e9 / gigaflops["median"]
+                result[f"{name}/hidden {hidden[0]}/batch {batch_size}"] = {
+                    "updates_per_second": rate,
+                    "matmul_flops_per_update": flops[name],
+                    "matmul_gflops_per_second": gigaflops,
+                    "share_of_matmul_rate": share,
+                }
+    return result
+
+
+def seed_costs(data: Transition) -> dict[str, Any]:
+    """Seconds per seed and update of batches of seeds, relative to one seed, for each mapping over seeds."""
+    result = {}
+    for hidden, steps in (((256, 256), 50), ((64, 64), 250)):
+        init, updates, _ = learners(hidden, 64)["SAC-Lag"]
+        works = {}
+        for seeds in (1, 4, 16, 64):
+            states = jax.jit(jax.vmap(init))(jax.random.split(jax.random.key(0), seeds))
+            blocks = {"auto": None} if seeds == 1 else {"auto": None, "vmap of 4": 4}
+            for label, block in blocks.items():
+                mapped = jax.jit(map_seeds(lambda d, s, u=updates, n=steps: u(s, jax.random.key(1), n, d), block))
+                works[f"{seeds} seeds, {label}"] = ((lambda m=mapped, s=states: m(data, s)), seeds * steps)
+        rates = alternate(works, rounds=3)
+        alone = rates["1 seeds, auto"]["median"]
+        result[f"hidden {hidden[0]}"] = {
+            name: {"updates_per_second": rate, "cost_per_seed_relative_to_one": alone / rate["median"]}
+            for name, rate in rates.items()
+        }
+    return result
+
+
+def first_metric(cache: Path) -> dict[str, float]:
+    """Seconds from process start to the first line with a metric, and the process's peak memory in MiB."""
+    out = Path(tempfile.mkdtemp()) / "run"
+    command = [sys.executable, "-m", "marvel_jax", "run", "BallCircle", "--preset", "quick", "--out", str(out)]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
+    )
+    assert process.stderr is not None
+    seconds = next(time.perf_counter() - start for line in process.stderr if "reward" in line)
+    process.stderr.read()
+    process.wait()
+    total = time.perf_counter() - start
+    shutil.rmtree(out.parent)
+    return {"first_metric_seconds": seconds, "whole_run_seconds": total}
+
+
+def import_times() -> dict[str, float]:
+    """Median seconds of a fresh interpreter for each import and command, alternating."""
+    statements = {
+        "import jax, flax, optax": ["-c", "import jax, flax, optax"],
+        "import marvel_jax": ["-c", "import marvel_jax"],
+        "import marvel_jax, all of its API but environments": [
+            "-c",
+            "import marvel_jax; marvel_jax.sac_lag, marvel_jax.cpq, marvel_jax.align, marvel_jax.multipliers",
+        ],
+        "marvel --help": ["-m", "marvel_jax", "--help"],
+        "marvel run --help": ["-m", "marvel_jax", "run", "--help"],
+        "marvel run Unknown": ["-m", "marvel_jax", "run", "Unknown"],
+        "marvel completion": ["-m", "marvel_jax", "--tyro-print-completion", "bash"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in statements}
+    for _ in range(ROUNDS):
+        for name, arguments in statements.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+            taken[name].append(time.perf_counter() - start)
+    return {name: float(np.median(values)) for name, values in taken.items()}
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    updates = result["updates"]
+    names = list(updates)
+    left.barh(names, [100 * updates[n]["share_of_matmul_rate"] for n in names], color="C0")
+    left.axvline(70, color="#b00020", linestyle="--", linewidth=1)
+    left.set_xlabel("% of the matmul rate of the same shape")
+    left.invert_yaxis()
+    left.tick_params(labelsize=7)
+    for index, (hidden, costs) in enumerate(result["seeds"].items()):
+        for label, style in (("auto", "o-"), ("vmap of 4", "s:")):
+            points = [(int(n.split()[0]), c["cost_per_seed_relative_to_one"]) for n, c in costs.items() if label in n]
+            right.plot(*zip(*points, strict=True), style, color=f"C{index}", label=f"{hidden}, {label}")
+    right.axhline(1, color="0.5", linewidth=0.8)
+    right.set(xscale="log", xlabel="seeds in one batch", ylabel="cost per seed / one seed alone", ylim=(0, None))
+    right.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["environments", "updates", "seeds", "start"], nargs="*")
+    wanted = parser.parse_args().only or ["environments", "updates", "seeds", "start"]
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
+    result: dict[str, Any] = {}
+    if "environments" in wanted:
+        result["environment_steps_per_second"] = alternate(environment_rates())
+    if "updates" in wanted:
+        result["updates"] = update_rates(data)
+    if "seeds" in wanted:
+        result["seeds"] = seed_costs(data)
+    if "start" in wanted:
+        cache = Path(tempfile.mkdtemp())
+        result["start"] = {"cold cache": first_metric(cache), "warm cache": first_metric(cache)}
+        result["start"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        result["import_and_command_seconds"] = import_times()
+        shutil.rmtree(cache)
+    print(json.dumps(result, indent=1))
+    if len(wanted) == 4:
+        common.write("throughput", "python benchmarks/throughput.py", result)
+        draw(result, common.RESULTS / "throughput.png")
+
+
+if __name__ == "__main__":
+    main()

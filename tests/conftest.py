@@ -1,0 +1,46 @@
+"""Shared by all tests: two CPU devices, a compile cache, and tiny versions of everything."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "jax"))
+
+import jax
+import marvel_envs
+import pytest
+
+from marvel_jax import methods
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.hyper import Hyper, override
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+TINY = {
+    "hidden": (8,),
+    "evaluation_episodes": 2,
+    "cpq.updates": 6,
+    "cpq.batch_size": 16,
+    "alignment.updates": 6,
+    "alignment.batch_size": 16,
+    "sac.batch_size": 16,
+    "online.iterations": 3,
+    "online.episodes": 2,
+    "online.updates": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def env():
+    return marvel_envs.make("BallRun")
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    return load_shipped("BallRun").transitions
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Hyperparameters of an experiment that takes a second."""
+    return override(Hyper(), **TINY, method=methods.named("marvel"))

@@ -1,0 +1,260 @@
+"""The command line as a user runs it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from marvel_jax import cli, metrics
+from marvel_jax.datasets.dataset import shipped_path
+
+TINY = (
+    *("--hidden", "8", "--evaluation-episodes", "2", "--cpq.updates", "6", "--cpq.batch-size", "16"),
+    *("--alignment.updates", "6", "--alignment.batch-size", "16", "--sac.batch-size", "16"),
+    *("--online.iterations", "4", "--online.episodes", "2", "--online.updates", "3"),
+)
+
+
+def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Runs the command in this process; returns exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished tiny run of two seeds, made through the command line."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "BallRun", *TINY, "--seeds", "2", "--out", str(out), "--quiet"])
+    assert not ended.value.code
+    return out
+
+
+def test_run_folder_has_everything_and_the_summary_its_fields(finished):
+    for name in ("config.json", "metrics.parquet", "summary.json", "checkpoints/finetune", "figures/cost.png"):
+        assert (finished / name).exists(), name
+    summary = json.loads((finished / "summary.json").read_text())
+    assert (summary["task"], summary["method"], summary["seeds"]) == ("BallRun", "marvel", [0, 1])
+    assert summary["online_episodes"] == 8
+    assert summary["environment_steps"] == 800
+    assert summary["gradient_steps"] == 6 + 6 + 12
+    for name in ("reward", "cost", "offline_reward", "offline_cost", "violation"):
+        assert len(summary["per_seed"][name]) == 2
+    for name in ("reward", "cost", "normalized_reward", "normalized_cost"):
+        entry = summary["final"][name]
+        assert entry["low"] <= entry["iqm"] <= entry["high"]
+    assert {"compile", "pretrain", "align", "finetune"} <= set(summary["seconds"])
+    assert {"versions", "device", "cost_limit"} <= set(summary)
+    rows = metrics.read(finished / "metrics.parquet").rows
+    online = [(r["seed"], r["iteration"]) for r in rows if r["stage"] == "finetune"]
+    assert sorted(online) == [(seed, i) for seed in (0, 1) for i in range(1, 5)]
+
+
+def test_config_repeats_the_run_exactly(finished, tmp_path, capsys):
+    code, out, _ = marvel(capsys, "run", "--config", str(finished), "--out", str(tmp_path / "again"), "--json")
+    assert code == 0
+    first, again = json.loads((finished / "summary.json").read_text()), json.loads(out)
+    assert again["per_seed"] == first["per_seed"]
+
+
+def test_stages_run_apart_and_joined_give_the_same_numbers(finished, tmp_path, capsys):
+    a, b, c = (str(tmp_path / name) for name in "abc")
+    assert marvel(capsys, "pretrain", "BallRun", *TINY, "--seeds", "2", "--out", a, "--quiet")[0] == 0
+    assert marvel(capsys, "align", "--from", a, "--out", b, "--quiet")[0] == 0
+    code, out, _ = marvel(capsys, "finetune", "--from", b, "--out", c, "--json")
+    assert code == 0
+    assert json.loads(out)["per_seed"] == json.loads((finished / "summary.json").read_text())["per_seed"]
+
+
+def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
+    out = tmp_path / "run"
+    options = ["run", "BallRun", *TINY, "--online.iterations", "50", "--seeds", "2", "--method", "from-scratch"]
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "marvel_jax", *options, "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "5/50" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    message = process.stderr.read()
+    assert process.wait() == 130
+    assert "marvel run --resume" in message
+    assert not (out / "summary.json").exists()
+    subprocess.run(
+        [sys.executable, "-m", "marvel_jax", "run", "--resume", str(out), "--quiet"], check=True, env=environment
+    )
+    straight = tmp_path / "straight"
+    subprocess.run([*command[:-1], str(straight), "--quiet"], check=True, env=environment)
+    resumed, whole = (json.loads((p / "summary.json").read_text())["per_seed"] for p in (out, straight))
+    assert resumed == whole
+    first, second = (metrics.read(p / "metrics.parquet").rows for p in (out, straight))
+    key = lambda row: (row["seed"], row["iteration"])  # noqa: E731
+    np.testing.assert_equal(sorted(first, key=key), sorted(second, key=key))
+
+
+def test_evaluate_and_plot_a_finished_run(finished, tmp_path, capsys):
+    code, out, _ = marvel(capsys, "evaluate", str(finished), "--episodes", "2", "--json")
+    assert code == 0
+    assert [row["seed"] for row in json.loads(out)["per_seed"]] == [0, 1]
+    code, out, _ = marvel(capsys, "plot", str(finished), str(finished), "--out", str(tmp_path / "f"))
+    assert code == 0
+    assert all(Path(line).stat().st_size > 5000 for line in out.split())
+
+
+def test_resuming_a_finished_run_shows_its_table(finished, capsys):
+    code, out, _ = marvel(capsys, "run", "--resume", str(finished))
+    assert code == 0
+    assert "finetuned, mean action" in out
+
+
+def test_parity_prints_one_object(capsys):
+    code, out, _ = marvel(capsys, "parity", "BallRun", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert {"reward_error", "observation_error", "cost_agreement", "replay", "episodes"} <= set(result)
+    assert set(result["replay"]) == {"10", "25", "50", "100"}
+
+
+def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
+    out = tmp_path / "made.hdf5"
+    options = ("--iterations", "2", "--stages", "1", "--limits", "20", "--runs", "1", "--episodes", "4")
+    code, text, _ = marvel(
+        capsys, "collect", "BallRun", *options, "--episodes-per-stage", "3", "--out", str(out), "--quiet"
+    )
+    assert code == 0
+    assert "episodes" in text
+    with h5py.File(out) as file:
+        assert file.attrs["task"] == "BallRun"
+        assert str(file.attrs["command"]).startswith("marvel collect BallRun --episodes 4 --seed 0")
+
+
+def test_tasks_are_listed(capsys):
+    assert "BallCircle" in marvel(capsys, "tasks")[1]
+    lines = marvel(capsys, "tasks", "--json")[1].splitlines()
+    assert [json.loads(line)["name"] for line in lines] == ["BallCircle", "BallRun"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "BallCirc"],
+        ["run", "BallRun", "--seeds", "0"],
+        ["run", "--bogus"],
+        ["tasks"],
+    ],
+)
+def test_help_and_argument_errors_do_not_import_jax(arguments):
+    program = (
+        "import sys\nfrom marvel_jax import cli\n"
+        f"try: cli.main({arguments!r})\nexcept SystemExit: pass\n"
+        "assert 'jax' not in sys.modules and 'brax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+# Wrong requests: exit code 2, one sentence, no traceback, nothing overwritten ---------------------------------------
+
+
+def spoiled_dataset(folder: Path) -> str:
+    path = folder / "nan.hdf5"
+    shutil.copy(shipped_path("BallRun"), path)
+    with h5py.File(path, "r+") as file:
+        file["rewards"][17] = np.nan  # pyright: ignore
+    return str(path)
+
+
+def cut_dataset(folder: Path) -> str:
+    path = folder / "cut.hdf5"
+    path.write_bytes(shipped_path("BallRun").read_bytes()[:100_000])
+    return str(path)
+
+
+def text_dataset(folder: Path) -> str:
+    path = folder / "text.hdf5"
+    path.write_text("not a dataset")
+    return str(path)
+
+
+def foreign_folder(folder: Path) -> str:
+    path = folder / "foreign"
+    path.mkdir()
+    (path / "thesis.tex").write_text("precious")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda d: ["run", "BalCircle"], "Did you mean BallCircle?"),
+        (lambda d: ["run"], "Which task?"),
+        (lambda d: ["run", "BallRun", "--cost-limit", "-1"], "--cost-limit is -1.0; give 0 or more."),
+        (lambda d: ["run", "BallRun", "--cost-limit", "nan"], "give a finite number"),
+        (lambda d: ["run", "BallRun", "--discount", "1"], "--discount is 1.0"),
+        (lambda d: ["run", "BallRun", "--seeds", "0"], "--seeds is 0; give at least 1."),
+        (lambda d: ["run", "BallRun", "--method", "marvell"], "Did you mean marvel?"),
+        (lambda d: ["run", "BallRun", "--dataset", str(shipped_path("BallCircle"))], "dataset of BallCircle, not of"),
+        (lambda d: ["run", "BallRun", "--dataset", str(d / "no.hdf5")], "There is no dataset at"),
+        (lambda d: ["run", "BallRun", "--dataset", cut_dataset(d)], "cut short"),
+        (lambda d: ["run", "BallRun", "--dataset", text_dataset(d)], "not a readable HDF5 file"),
+        (lambda d: ["run", "BallRun", "--dataset", spoiled_dataset(d)], "rewards, row 17: nan is not finite"),
+        (lambda d: ["run", "BallRun", "--out", foreign_folder(d)], "never overwrites anything"),
+        (lambda d: ["run", "BallRun", "--out", "/proc/nowhere/run"], "cannot be written"),
+        (lambda d: ["run", "--resume", foreign_folder(d)], "There is no run configuration"),
+        (lambda d: ["evaluate", str(d)], "There is no run configuration"),
+        (lambda d: ["plot", str(d)], "not a run folder"),
+        (lambda d: ["parity", "BallRun", "--recording", text_dataset(d)], "not a readable .npz recording"),
+        (lambda d: ["collect", "BallRun", "--out", text_dataset(d)], "nothing is overwritten"),
+    ],
+)
+def test_wrong_requests_are_refused_in_one_sentence(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    words = arguments(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    code, out, err = marvel(capsys, *words)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_unknown_option_exits_with_2(capsys):
+    assert marvel(capsys, "run", "BallRun", "--cost-limt", "3")[0] == 2
+
+
+def test_checkpoint_of_another_network_shape_is_refused(finished, tmp_path, capsys):
+    out = tmp_path / "other"
+    code, _, err = marvel(capsys, "finetune", "--from", str(finished), "--hidden", "16", "--out", str(out), "--quiet")
+    assert code == 2
+    assert "--hidden" in err
+    assert "Traceback" not in err
+    assert not out.exists()
+
+
+def test_resume_with_other_options_is_refused(finished, capsys):
+    code, _, err = marvel(capsys, "run", "--resume", str(finished), "--cost-limit", "3")
+    assert code == 2
+    assert "drop the others" in err
+
+
+def test_an_unwritable_folder_is_refused(tmp_path, capsys):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    code, _, err = marvel(capsys, "run", "BallRun", "--out", str(tmp_path / "run"))
+    assert code == 2
+    assert "cannot be written" in err

@@ -1,0 +1,119 @@
+"""The experiment as a pure function: seeds are independent, traced fields do not compile again, stages compose."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from marvel_jax import experiment, finetune, methods, stages
+from marvel_jax.hyper import override
+from marvel_jax.problem import from_environment
+from marvel_jax.seeds import map_seeds
+
+
+@pytest.fixture(scope="module")
+def run(env, dataset):
+    """`experiment.run` on the tiny budget, compiled once for all tests here."""
+    return jax.jit(lambda hyper, key: experiment.run(hyper, dataset, key, env))
+
+
+@pytest.fixture(scope="module")
+def alone(run, tiny):
+    return [run(tiny, jax.random.key(seed)) for seed in range(3)]
+
+
+def test_a_seed_in_a_batch_equals_the_seed_alone(env, dataset, tiny, alone):
+    keys = jax.vmap(jax.random.key)(jnp.arange(3))
+    vmapped = jax.jit(jax.vmap(lambda key: experiment.run(tiny, dataset, key, env)))(keys)
+    for seed in range(3):
+        one = jax.tree.map(lambda x, seed=seed: x[seed], vmapped)
+        chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=2e-2, atol=2e-2)
+        chex.assert_trees_all_close(one.final, alone[seed].final, rtol=2e-2, atol=2e-2)
+
+
+def test_mapped_over_seeds_on_cpu_devices_is_the_same(env, dataset, tiny, alone):
+    keys = jax.vmap(jax.random.key)(jnp.arange(2))
+    mapped = jax.jit(map_seeds(lambda data, key: experiment.run(tiny, data, key, env)))(dataset, keys)
+    for seed in range(2):
+        one = jax.tree.map(lambda x, seed=seed: x[seed], mapped)
+        chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=1e-4, atol=1e-4)
+
+
+def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, dataset, tiny):
+    hyper = override(tiny, method=methods.named("from-scratch"))
+    problem = from_environment(env, hyper)
+
+    def start(key):
+        offline = experiment.pretrain.init(hyper, problem, key)
+        return experiment.start_finetuning(hyper, problem, offline, None, key)
+
+    advance = jax.jit(jax.vmap(lambda state: finetune.advance(hyper, problem, env, dataset, state, 2)))
+    healthy = jax.vmap(start)(jax.random.split(jax.random.key(0), 3))
+    poisoned_actor = jax.tree.map(lambda x: x.at[1].set(jnp.nan), healthy.learner.actor.params)
+    learner = healthy.learner.replace(actor=healthy.learner.actor.replace(params=poisoned_actor))
+    poisoned = healthy.replace(learner=learner)
+    (after, metrics), (after_poisoned, poisoned_metrics) = advance(healthy), advance(poisoned)
+    for seed in (0, 2):
+        chex.assert_trees_all_equal(
+            *(jax.tree.map(lambda x, s=seed: x[s], m) for m in (metrics, poisoned_metrics)),
+        )
+        chex.assert_trees_all_equal(
+            *(jax.tree.map(lambda x, s=seed: x[s], a.learner) for a in (after, after_poisoned)),
+        )
+    assert np.isnan(poisoned_metrics["actor_loss"][1]).all()
+
+
+def test_traced_hyperparameters_compile_once(env, dataset, tiny):
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def run(hyper):
+        return experiment.run(hyper, dataset, jax.random.key(0), env).metrics["multiplier"]
+
+    first = run(tiny)
+    changes = {"cost_limit": 5.0, "gains.integral": 0.01, "discount": 0.9, "sac.actor_learning_rate": 3e-3}
+    second = run(override(tiny, **changes))
+    assert not np.allclose(first, second)
+
+
+def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny):
+    limits = jnp.array([0.0, 20.0, 90.0])
+    hyper = override(tiny, method=methods.named("warm-start"))
+
+    def final_multiplier(limit):
+        limited = override(hyper, cost_limit=limit)
+        return experiment.run(limited, dataset, jax.random.key(0), env).metrics["multiplier"][-1]
+
+    values = jax.jit(jax.vmap(final_multiplier))(limits)
+    assert values.shape == (3,)
+    assert values[0] >= values[1] >= values[2]
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
+    hyper = override(tiny, method=methods.named(method))
+    plan = stages.plan(env, hyper)
+    assert plan[-1].name == stages.FINETUNE
+    shared = stages.Shared(hyper, dataset)
+    states = {}
+    for stage in plan:  # shapes alone: nothing is compiled
+        states[stage.name] = jax.eval_shape(stage.start, shared, (jax.random.key(0), states))
+        advanced, _ = jax.eval_shape(stage.advance, shared, states[stage.name])
+        chex.assert_trees_all_equal_shapes_and_dtypes(advanced, states[stage.name])
+
+
+def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
+    hyper = override(tiny, **{"online.mean_action_episodes": 1, "method": methods.named("from-scratch")})
+    problem = from_environment(env, hyper)
+    offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
+    state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))
+    _, metrics = jax.jit(lambda s: finetune.advance(hyper, problem, env, dataset, s, 2))(state)
+    assert np.all(metrics["constraint_cost"] >= metrics["cost"])
+    assert np.all(metrics["constraint_cost"] >= metrics["mean_action_cost"])
+
+
+def test_chunks_divide_the_total():
+    assert stages.chunk_length(15_000, 1000) == 1000
+    assert stages.chunk_length(100, 7) == 5
+    assert stages.chunk_length(7, 100) == 7
+    assert stages.chunk_length(13, 5) == 1
