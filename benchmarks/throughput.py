@@ -86,7 +86,8 @@ def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], f
 
             return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), length))
 
-        works[f"environment/{task}/{count}"] = ((lambda f=jax.jit(roll), s=state: f(s)), count * length)
+        compiled = jax.jit(roll)
+        works[f"environment/{task}/{count}"] = ((lambda f=compiled, s=state: f(s)), count * length)
     return works
 
 
@@ -260,8 +261,9 @@ def main() -> None:
         result["seeds"] = seed_costs(data)
     if "start" in wanted:
         cache = Path(tempfile.mkdtemp())
-        result["start"] = {"cold cache": first_metric(cache), "warm cache": first_metric(cache)}
-        result["start"]["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        starts: dict[str, Any] = {"cold cache": first_metric(cache), "warm cache": first_metric(cache)}
+        starts["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        result["start"] = starts
         result["import_and_command_seconds"] = import_times()
         shutil.rmtree(cache)
     print(json.dumps(result, indent=1))

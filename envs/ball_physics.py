@@ -19,8 +19,7 @@ REST_SPEED = 0.5  # m/s: slower impacts do not rebound
 INERTIA = 0.4  # of a solid sphere, in units of mass · radius²
 
 
-@struct.dataclass
-class BallState:
+class BallState(struct.PyTreeNode):
     """Physics of one ball, in SI units; all of it, so a state can be stored and restored.
 
     Attributes:
@@ -41,8 +40,7 @@ class BallState:
         return jnp.stack([-self.rolling[1] / RADIUS, self.rolling[0] / RADIUS, self.spin])
 
 
-@struct.dataclass
-class BallConstants:
+class BallConstants(struct.PyTreeNode):
     """Fitted constants of the ball's motion. Units are SI."""
 
     rolling_resistance: float = 1.1805  # deceleration of q, m/s²

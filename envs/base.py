@@ -65,7 +65,7 @@ class SafetyEnv(Env):
         reward, cost, termination = self.outcome(state.pipeline_state, action, physics)
         steps = state.info["steps"] + 1
         truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, 0.0)
-        return state.replace(
+        return state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             pipeline_state=physics,
             obs=self.observe(physics),
             reward=reward,

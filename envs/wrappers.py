@@ -21,13 +21,13 @@ class FreshReset(Wrapper):
     def step(self, state: State, action: jax.Array) -> State:
         rng, fresh = jax.random.split(state.info["rng"])
         info = {k: v for k, v in state.info.items() if k not in ("rng", "final_observation")}
-        stepped = self.env.step(state.replace(info=info), action)
+        stepped = self.env.step(state.replace(info=info), action)  # pyright: ignore[reportAttributeAccessIssue]
         restarted = self.env.reset(fresh)
 
         def select(new, old):
             return jnp.where(stepped.done > 0, new, old)
 
-        return stepped.replace(
+        return stepped.replace(  # pyright: ignore[reportAttributeAccessIssue]
             pipeline_state=jax.tree.map(select, restarted.pipeline_state, stepped.pipeline_state),
             obs=select(restarted.obs, stepped.obs),
             info={

@@ -19,8 +19,7 @@ from marvel_jax.transitions import Transition, sample
 jax.tree_util.register_dataclass(ValueAlignment)
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Critics under alignment, and everything a bit-exact continuation needs."""
 
     actor: Params
@@ -94,8 +93,7 @@ def advance(
     return state, jax.tree.map(jnp.mean, metrics)
 
 
-@struct.dataclass
-class MultiplierAlignment:
+class MultiplierAlignment(struct.PyTreeNode):
     """What the critics say about the multiplier.
 
     Attributes:

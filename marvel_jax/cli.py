@@ -50,7 +50,7 @@ class StageOptions:
     """No progress; print only the run folder."""
     json: Flag[bool] = False
     """No progress; print the summary as one JSON object."""
-    hyper: Annotated[Hyper, tyro.conf.arg(name="")] = Hyper()
+    hyper: Annotated[Hyper, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Hyper)
 
 
 class Run(StageOptions):
@@ -177,7 +177,7 @@ def _dispatch(arguments: list[str]) -> int:
         )
         return _HANDLERS[name](options)
     tyro.extras.subcommand_cli_from_dict(
-        {name: kind for name, kind in COMMANDS.items()},
+        COMMANDS,
         args=arguments or ["--help"],
         prog="marvel",
         description="Offline-to-online safe reinforcement learning in JAX. Try: marvel run BallCircle --preset quick",

@@ -13,8 +13,7 @@ from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 
 
-@struct.dataclass
-class MonteCarlo:
+class MonteCarlo(struct.PyTreeNode):
     """Discounted sums `[M]` after given states and actions, following a policy without time limit."""
 
     reward: jax.Array
@@ -63,7 +62,7 @@ def agreement(values: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     if np.ptp(truth) == 0 or np.ptp(values) == 0:  # a rank correlation of constants does not exist
         return {"rank_correlation": float("nan"), "bias": float(np.mean(values - truth))}
     return {
-        "rank_correlation": float(stats.spearmanr(values, truth).statistic),
+        "rank_correlation": float(np.asarray(stats.spearmanr(values, truth))[0]),
         "bias": float(np.mean(values - truth)),
     }
 

@@ -1,5 +1,6 @@
 """What a policy earns and costs in fresh episodes, acting with its mean and by sampling."""
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -10,14 +11,13 @@ from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 
 
-@struct.dataclass
-class Evaluation:
+class Evaluation(struct.PyTreeNode):
     """Undiscounted sums per episode, `[episodes]` each, of the mean (deterministic) and the sampled policy."""
 
-    reward: jax.Array
-    cost: jax.Array
-    sampled_reward: jax.Array
-    sampled_cost: jax.Array
+    reward: chex.Array
+    cost: chex.Array
+    sampled_reward: chex.Array
+    sampled_cost: chex.Array
 
 
 def evaluate(env: SafetyEnv, problem: Problem, actor: Params, key: jax.Array, episodes: int) -> Evaluation:

@@ -16,8 +16,7 @@ jax.tree_util.register_dataclass(Method)
 jax.tree_util.register_dataclass(Hyper)
 
 
-@struct.dataclass
-class StageKeys:
+class StageKeys(struct.PyTreeNode):
     """One key per stage, so that a stage run alone draws the same numbers."""
 
     pretrain: jax.Array
@@ -27,8 +26,7 @@ class StageKeys:
     evaluation: jax.Array
 
 
-@struct.dataclass
-class Result:
+class Result(struct.PyTreeNode):
     """What an experiment returns.
 
     Attributes:
@@ -67,11 +65,8 @@ def _starting_networks(hyper: Hyper, problem: Problem, offline: pretrain.State, 
         twins = learner.reward_critic.params, learner.cost_critic.params
     else:
         twins = init_twins(problem, reward_key), init_twins(problem, cost_key)
-    if hyper.method.actor == "offline":
-        actor = learner.actor
-    else:
-        actor = sac_lag.init(hyper.sac, problem, actor_key).actor
-    return actor, *twins, key
+    fresh_actor = sac_lag.init(hyper.sac, problem, actor_key).actor
+    return learner.actor if hyper.method.actor == "offline" else fresh_actor, *twins, key
 
 
 def start_finetuning(

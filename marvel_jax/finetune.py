@@ -17,8 +17,7 @@ from marvel_jax.transitions import Transition, sample
 jax.tree_util.register_dataclass(Online)
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Everything a bit-exact continuation needs.
 
     Attributes:

@@ -38,8 +38,8 @@ class CPQ:
     vae_hidden: int = static(400)
     """Width of the VAE's layers (static)."""
     ood_penalty: Literal["none", "hinge", "linear"] = static("none")
-    """Pessimism of the cost critic about out-of-distribution actions (static): none; hinge, bounded and only for actions
-    less likely than the data's own; linear, the paper's, which collapses the policy on the Ball tasks."""
+    """Pessimism of the cost critic about out-of-distribution actions (static): none; hinge, bounded and only for
+    actions less likely than the data's own; linear, the paper's, which collapses the policy on the Ball tasks."""
     ood_actions: int = static(10)
     """Policy actions per state that are tested for being out of distribution (static)."""
     ood_margin: float = 1.5
@@ -208,7 +208,7 @@ def override(config: Any, **changes: Any) -> Any:
     """
     for path, value in changes.items():
         name, _, rest = path.partition(".")
-        if not is_dataclass(config) or name not in {f.name for f in fields(config)}:
+        if not is_dataclass(config) or isinstance(config, type) or name not in {f.name for f in fields(config)}:
             raise ValueError(f"{type(config).__name__} has no field {name!r}.")
         config = replace(config, **{name: override(getattr(config, name), **{rest: value}) if rest else value})
     return config

@@ -16,16 +16,14 @@ from marvel_jax.transitions import Transition
 _ADAM = optax.scale_by_adam()
 
 
-@struct.dataclass
-class Learner:
+class Learner(struct.PyTreeNode):
     """Parameters and their Adam state."""
 
     params: Any
     optimizer: optax.OptState
 
 
-@struct.dataclass
-class CriticLearner:
+class CriticLearner(struct.PyTreeNode):
     """Twin critics, their slowly following targets, and their Adam state."""
 
     params: Twins

@@ -14,8 +14,7 @@ from marvel_jax.hyper import Gains
 jax.tree_util.register_dataclass(Gains)
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """A controller's memory.
 
     Attributes:

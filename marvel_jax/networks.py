@@ -4,6 +4,8 @@ Twins are a pair of parameter trees rather than one stacked tree: on CPUs a batc
 and on accelerators seeds supply the batch axis.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,9 +14,14 @@ from flax import struct
 from marvel_jax.hyper import Aggregation
 from marvel_jax.problem import Problem
 
-Params = dict
+Params = Any
 Twins = tuple[Params, Params]
 LOG_STD_RANGE = (-20.0, 2.0)
+
+
+def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any) -> Any:
+    """What `module` computes; Flax's own signature allows for mutable state that no module here has."""
+    return module.apply(params, *inputs, **keywords)
 
 
 class MLP(nn.Module):
@@ -30,8 +37,7 @@ class MLP(nn.Module):
         return nn.Dense(self.outputs)(x)
 
 
-@struct.dataclass
-class SquashedGaussian:
+class SquashedGaussian(struct.PyTreeNode):
     """tanh of a diagonal Gaussian. `mean` and `log_std`: `[..., action_size]`, before the tanh."""
 
     mean: jax.Array
@@ -70,7 +76,7 @@ def init_actor(problem: Problem, key: jax.Array) -> Params:
 
 def policy(problem: Problem, params: Params, observation: jax.Array) -> SquashedGaussian:
     """The action distribution at `[..., observation_size]`."""
-    mean, log_std = jnp.split(_actor(problem).apply(params, observation), 2, axis=-1)
+    mean, log_std = jnp.split(apply(_actor(problem), params, observation), 2, axis=-1)
     return SquashedGaussian(mean, jnp.clip(log_std, *LOG_STD_RANGE))
 
 
@@ -88,7 +94,7 @@ def init_twins(problem: Problem, key: jax.Array) -> Twins:
 def twin_values(problem: Problem, twins: Twins, observation: jax.Array, action: jax.Array) -> jax.Array:
     """Values `[2, ...]` of both critics at `[..., observation_size]`, `[..., action_size]`."""
     inputs = jnp.concatenate([observation, action], axis=-1)
-    return jnp.stack([_critic(problem).apply(params, inputs)[..., 0] for params in twins])
+    return jnp.stack([apply(_critic(problem), params, inputs)[..., 0] for params in twins])
 
 
 def aggregate(values: jax.Array, how: Aggregation) -> jax.Array:

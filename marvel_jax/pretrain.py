@@ -10,8 +10,7 @@ from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition, sample
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """Everything a bit-exact continuation needs."""
 
     learner: cpq.State

@@ -13,8 +13,7 @@ from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
 
-@struct.dataclass
-class Rollout:
+class Rollout(struct.PyTreeNode):
     """Episodes of one policy.
 
     Attributes:
@@ -49,15 +48,15 @@ def episodes(
       mean_action: `[E]` booleans: environments that act with the policy's mode rather than a sample.
       record_physics: Keep the physics state before each step.
     """
-    env = FreshReset(env)
+    restarting = FreshReset(env)
     reset_key, act_key = jax.random.split(key)
-    first = jax.vmap(env.reset)(jax.random.split(reset_key, mean_action.shape[0]))
+    first = jax.vmap(restarting.reset)(jax.random.split(reset_key, mean_action.shape[0]))
 
     def step(state, key):
         distribution = policy(problem, actor, state.obs)
         sampled, _ = distribution.sample(key)
         action = jnp.where(mean_action[:, None], distribution.mode(), sampled)
-        after = jax.vmap(env.step)(state, action)
+        after = jax.vmap(restarting.step)(state, action)
         transition = Transition(
             observation=state.obs,
             action=action,

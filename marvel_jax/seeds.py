@@ -44,7 +44,7 @@ def map_seeds(function: Callable[[Any, Any], Any], block: int | None = None) -> 
     return mapped
 
 
-def devices_for(seeds: int) -> list[jax.Device]:
+def devices_for(seeds: int) -> list[Any]:
     """The local devices that share `seeds` evenly: as many as possible."""
     devices = jax.local_devices()
     count = max(n for n in range(1, min(len(devices), seeds) + 1) if seeds % n == 0)

@@ -4,8 +4,7 @@ import jax
 from flax import struct
 
 
-@struct.dataclass
-class Transition:
+class Transition(struct.PyTreeNode):
     """Steps of interaction; arrays share any leading axes.
 
     Attributes:
@@ -27,5 +26,5 @@ class Transition:
 
 def sample(transitions: Transition, count: int, key: jax.Array) -> Transition:
     """`count` transitions, uniformly with replacement, from arrays with one leading axis."""
-    rows = jax.random.randint(key, (count,), 0, transitions.reward.shape[0])
+    rows = jax.random.randint(key, (count,), 0, len(transitions.reward))
     return jax.tree.map(lambda array: array[rows], transitions)

@@ -6,7 +6,18 @@ from flax import struct
 
 from marvel_jax.hyper import CPQ
 from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, regression, step
-from marvel_jax.networks import VAE, Params, Twins, aggregate, init_actor, init_twins, kl_to_prior, policy, twin_values
+from marvel_jax.networks import (
+    VAE,
+    Params,
+    Twins,
+    aggregate,
+    apply,
+    init_actor,
+    init_twins,
+    kl_to_prior,
+    policy,
+    twin_values,
+)
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
@@ -15,8 +26,7 @@ jax.tree_util.register_dataclass(CPQ)
 LOG_WEIGHT_MIN = -5.0
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """All that CPQ learns.
 
     Attributes:
@@ -98,6 +108,7 @@ def update(
     if hyper.ood_penalty == "none":
         cost_critic, cost_loss = minimize(state.cost_critic, cost_regression, hyper.critic_learning_rate)
     else:
+        assert state.vae is not None  # `init` makes one for every penalty but "none"
         vae = _train_vae(hyper, problem, state.vae, batch, vae_key)
         shortfall = _ood_shortfall(hyper, problem, state, vae.params, batch, ood_key)
         weight = jnp.exp(log_ood_weight)
@@ -146,7 +157,7 @@ def _train_vae(hyper: CPQ, problem: Problem, vae: Learner, batch: Transition, ke
     noise = jax.random.normal(key, (*batch.reward.shape, 2 * problem.action_size))
 
     def loss(params: Params) -> jax.Array:
-        reconstruction, kl = _vae(hyper, problem).apply(params, batch.observation, batch.action, noise)
+        reconstruction, kl = apply(_vae(hyper, problem), params, batch.observation, batch.action, noise)
         return jnp.mean((reconstruction - batch.action) ** 2) + hyper.vae_beta * jnp.mean(kl)
 
     return minimize(vae, loss, hyper.vae_learning_rate)[0]
@@ -164,7 +175,7 @@ def _ood_shortfall(hyper: CPQ, problem: Problem, state: State, vae: Params, batc
     action = jax.lax.stop_gradient(action)
 
     def divergence(observation: jax.Array, action: jax.Array) -> jax.Array:
-        return kl_to_prior(*_vae(hyper, problem).apply(vae, observation, action, method="encode"))
+        return kl_to_prior(*apply(_vae(hyper, problem), vae, observation, action, method="encode"))
 
     kl = divergence(observation, action)
     if hyper.ood_penalty == "linear":

@@ -16,8 +16,7 @@ from marvel_jax.transitions import Transition
 jax.tree_util.register_dataclass(SACLag)
 
 
-@struct.dataclass
-class State:
+class State(struct.PyTreeNode):
     """All that SAC-Lag learns.
 
     Attributes:

@@ -7,6 +7,7 @@ state before each step, from which an environment can be restarted) and the attr
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -66,27 +67,32 @@ def load(path: str | Path, task: TaskSpec) -> Dataset:
         with h5py.File(path, "r") as file:
             made_for = str(file.attrs["task"]) if "task" in file.attrs else None
             arrays = {name: _read(file, name, path) for name in _ARRAYS}
-            group = file["physics"] if "physics" in file else {}
-            physics = {name: np.asarray(group[name][()], np.float32) for name in group}  # pyright: ignore
+            physics = {name: _read(file, f"physics/{name}", path) for name in _physics_names(file)}
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path} is not a readable HDF5 file, or is cut short ({reason}).") from None
     if made_for is not None and made_for != task.name:
         raise UserError(f"{path} is a dataset of {made_for}, not of {task.name}. Give one that was made for the task.")
     _check(arrays, physics, task, path)
+    steps: dict[str, Any] = {
+        "observation": arrays["observations"],
+        "action": arrays["actions"],
+        "reward": arrays["rewards"],
+        "cost": arrays["costs"],
+        "discount": 1.0 - arrays["terminals"],
+        "next_observation": arrays["next_observations"],
+    }
     return Dataset(
         task=task,
-        transitions=Transition(
-            observation=arrays["observations"],
-            action=arrays["actions"],
-            reward=arrays["rewards"],
-            cost=arrays["costs"],
-            discount=1.0 - arrays["terminals"],
-            next_observation=arrays["next_observations"],
-        ),
+        transitions=Transition(**steps),
         ends=(arrays["terminals"] + arrays["timeouts"]) > 0,
         physics=physics,
     )
+
+
+def _physics_names(file: h5py.File) -> list[str]:
+    group = file.get("physics")
+    return list(group) if isinstance(group, h5py.Group) else []
 
 
 def _read(file: h5py.File, name: str, path: Path) -> np.ndarray:
@@ -128,11 +134,13 @@ def _refuse(bad: np.ndarray, name: str, what: str, array: np.ndarray, path: Path
     """Raises about the first of the `bad` entries, if there is one."""
     if not bad.any():
         return
-    place = np.unravel_index(int(np.argmax(bad)), bad.shape)
+    place = np.argwhere(bad)[0]
     rows = int(bad.reshape(len(bad), -1).any(axis=1).sum())
     column = f", column {place[1]}" if len(place) > 1 else ""
     more = f" ({rows} such rows)" if rows > 1 else ""
-    raise UserError(f"{path}: {name}, row {place[0]}{column}: {array[place]} {what}{more}. Repair or drop those rows.")
+    raise UserError(
+        f"{path}: {name}, row {place[0]}{column}: {array[tuple(place)]} {what}{more}. Repair or drop those rows."
+    )
 
 
 def save(path: str | Path, dataset: Dataset, command: str) -> None:

@@ -35,8 +35,9 @@ def thin(
     shuffled = rng.permutation(len(eligible))
     rank = np.zeros(len(eligible), int)  # position of an episode among those of its cell, in random order
     seen: dict[int, int] = {}
-    for index in shuffled:
-        rank[index] = seen.get(cell[index], 0)
-        seen[cell[index]] = rank[index] + 1
+    for index in map(int, shuffled):
+        place = int(cell[index])
+        rank[index] = seen.get(place, 0)
+        seen[place] = seen.get(place, 0) + 1
     cap = max((c for c in range(1, len(eligible) + 1) if np.sum(rank < c) <= keep), default=1)
     return np.sort(eligible[rank < cap][:keep])

@@ -114,11 +114,9 @@ def _multiplier(runs: list[RunData]) -> Figure:
         for gain, style in styles.items():
             iterations, values = curves(run.rows, "finetune", gain)
             if values.size:
-                label = {"proportional_gain": "$K_p$", "integral_gain": "$K_i$", "derivative_gain": "$K_d$"}[gain]
+                symbol = f"$K_{gain[0]}$" if index == 0 else None
                 ratio = interval(values)[0] / max(values[0, 0], 1e-12)
-                below.plot(
-                    _episodes(run, iterations), ratio, style, color=f"C{index}", label=label if index == 0 else None
-                )
+                below.plot(_episodes(run, iterations), ratio, style, color=f"C{index}", label=symbol)
     below.set_ylabel("gain / its start")
     below.legend(frameon=False, fontsize=8)
     return figure

@@ -1,5 +1,6 @@
 """Statistics across seeds, with rliable's definitions (Agarwal et al., NeurIPS 2021)."""
 
+import chex
 import numpy as np
 from scipy import stats
 
@@ -7,12 +8,12 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-def interquartile_mean(values: np.ndarray, axis: int = 0) -> np.ndarray:
+def interquartile_mean(values: chex.Array, axis: int = 0) -> np.ndarray:
     """Mean of the middle half along `axis` (25 % trimmed at either end)."""
     return stats.trim_mean(values, 0.25, axis=axis)
 
 
-def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def interval(values: chex.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Interquartile mean over seeds with a bootstrap interval.
 
     Args:
@@ -32,6 +33,6 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return center, low, high
 
 
-def summary(values: np.ndarray) -> dict[str, float]:
+def summary(values: chex.Array) -> dict[str, float]:
     """`iqm`, `low`, `high` of `[seeds]` values."""
     return dict(zip(("iqm", "low", "high"), (float(x) for x in interval(values)), strict=True))

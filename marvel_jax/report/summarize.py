@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from typing import Any
 
+import chex
 import numpy as np
 from marvel_envs.tasks import TaskSpec
 
@@ -14,7 +15,7 @@ from marvel_jax.report.statistics import summary
 PACKAGES = ("marvel-jax", "jax", "jaxlib", "flax", "optax", "brax", "flashbax", "numpy")
 
 
-def normalized_cost(cost: np.ndarray, limit: float) -> np.ndarray:
+def normalized_cost(cost: chex.Array, limit: float) -> chex.Array:
     """Cost as a share of the limit, with DSRL's rule for a limit of 0."""
     epsilon = 1.0 if limit == 0 else 0.0
     return (cost + epsilon) / (limit + epsilon)

@@ -54,9 +54,7 @@ def print_parity(result: dict[str, Any]) -> None:
         f"{result['observation_error']:.1e}; cost agrees on {result['cost_agreement']:.2%} of steps.",
         highlight=False,
     )
-    table = Table(
-        title="Open-loop replay: position error as a share of the distance travelled, median (90th percentile)"
-    )
+    table = Table(title="Open-loop replay: position error / distance travelled, median (90th percentile)")
     table.add_column("episode")
     for horizon in result["replay"]:
         table.add_column(f"{horizon} steps", justify="right")
