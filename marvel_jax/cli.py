@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from marvel_envs.tasks import TASKS
 
 from marvel_jax import config as configuration
 from marvel_jax import runfolder
@@ -216,14 +217,14 @@ def _stage_defaults(kind: type, arguments: list[str]) -> StageOptions:
         preset=preset,
         method=method,
         seeds=configuration.preset_seeds(preset),
-        hyper=configuration.preset_hyper(preset, method),
+        hyper=configuration.preset_hyper(preset, method, next((a for a in arguments if a in TASKS), "")),
     )
 
 
 def _with_config(kind: type, saved: RunConfig, method: str | None) -> StageOptions:
     hyper = saved.hyper
     if method is not None:
-        hyper = dataclasses.replace(hyper, method=configuration.preset_hyper("cpu", method).method)
+        hyper = dataclasses.replace(hyper, method=configuration.preset_hyper("cpu", method, "").method)
     return kind(
         task=saved.task,
         method=method or saved.method,
@@ -349,8 +350,6 @@ def _prepare_jax(seeds: int) -> None:
 
 
 def _tasks(options: Tasks) -> int:
-    from marvel_envs.tasks import TASKS
-
     if options.json:
         for spec in TASKS.values():
             print(json.dumps(dataclasses.asdict(spec)))

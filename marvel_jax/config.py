@@ -58,13 +58,19 @@ class RunConfig:
     hyper: Hyper
 
 
-def preset_hyper(preset: str, method: str) -> Hyper:
-    """The hyperparameters of a preset with a method's parts."""
+# Where a task needs other step sizes or mixtures than `hyper`'s defaults, as in the paper; for every method alike.
+_TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "BallRun": {"sac.actor_learning_rate": 5e-6, "online.offline_fraction": 0.5},
+}
+
+
+def preset_hyper(preset: str, method: str, task: str) -> Hyper:
+    """The hyperparameters of a preset with a method's parts and a task's step sizes."""
     try:
         parts = methods.named(method)
     except ValueError as error:
         raise UserError(str(error)) from None
-    return override(Hyper(), **_PRESETS[preset], method=parts)
+    return override(Hyper(), **_PRESETS[preset], **_TASK_DEFAULTS.get(task, {}), method=parts)
 
 
 def preset_seeds(preset: str) -> int:

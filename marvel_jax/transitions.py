@@ -1,6 +1,7 @@
 """The unit of experience."""
 
 import jax
+import jax.numpy as jnp
 from flax import struct
 
 
@@ -27,4 +28,4 @@ class Transition(struct.PyTreeNode):
 def sample(transitions: Transition, count: int, key: jax.Array) -> Transition:
     """`count` transitions, uniformly with replacement, from arrays with one leading axis."""
     rows = jax.random.randint(key, (count,), 0, len(transitions.reward))
-    return jax.tree.map(lambda array: array[rows], transitions)
+    return jax.tree.map(lambda array: jnp.asarray(array)[rows], transitions)

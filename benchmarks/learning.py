@@ -1,0 +1,186 @@
+"""The learning results: every method from the same offline policies, the ceiling, and the truth of the critics.
+
+    uv run python benchmarks/learning.py ball-circle ball-run unsafe-start ceiling critics
+
+Each part writes `results/learning-PART.json`; comparisons also draw figures. Parts are independent, so a long session
+can be cut into pieces.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import common
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import numpy as np
+
+from marvel_jax import diagnostics, runfolder, stages
+from marvel_jax.config import RunConfig, find_task, preset_hyper
+from marvel_jax.console import Reporter
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.hyper import Aggregation, override
+from marvel_jax.networks import aggregate, twin_values
+from marvel_jax.pipeline import Pipeline
+from marvel_jax.problem import from_environment
+from marvel_jax.report import figures
+from marvel_jax.report.summarize import summarize
+from marvel_jax.seeds import map_seeds
+
+METHODS = ("marvel", "marvel-initial", "marvel-paper", "warm-start", "from-scratch")
+UNFINISHED_UPDATES = 2_500  # of CPQ: the policy still breaks the limit
+SEEDS = 8
+
+
+def config_of(task: str, method: str, seeds: int = SEEDS, **changes: Any) -> RunConfig:
+    return RunConfig(task, method, 0, seeds, None, override(preset_hyper("cpu", method, task), **changes))
+
+
+def run(config: RunConfig, folder: Path, source: Path | None, last: str = stages.FINETUNE) -> Pipeline:
+    made = runfolder.create(folder, config)
+    pipeline = Pipeline(config, made, Reporter(), None if source is None else runfolder.RunFolder(source))
+    pipeline.run(last)
+    return pipeline
+
+
+def result_of(config: RunConfig, pipeline: Pipeline) -> dict[str, Any]:
+    outcome = pipeline.outcome
+    assert outcome.offline is not None
+    assert outcome.final is not None
+    task = find_task(config.task)
+    rows = pipeline.metrics.rows
+    return summarize(config, task, rows, outcome.offline, outcome.final, outcome.seconds, jax.devices()[0].device_kind)
+
+
+def compare(part: str, task: str, **changes: Any) -> None:
+    """All methods from one set of offline policies."""
+    work = Path(tempfile.mkdtemp())
+    run(config_of(task, "marvel", **changes), work / "offline", None, stages.PRETRAIN)
+    results, data = {}, []
+    for method in METHODS:
+        config = config_of(task, method, **changes)
+        pipeline = run(config, work / method, work / "offline")
+        results[method] = result_of(config, pipeline)
+        ceiling = known_ceiling(task)
+        data.append(figures.RunData(method, pipeline.metrics.rows, {**results[method], "ceiling": ceiling}))
+        print(line(method, results[method]), flush=True)
+    common.write(f"learning-{part}", f"python benchmarks/learning.py {part}", {"methods": results})
+    figures.draw(data, common.RESULTS / f"learning-{part}")
+    shutil.rmtree(work)
+
+
+def line(method: str, result: dict[str, Any]) -> str:
+    final = result["final"]
+    return (
+        f"| {method} | {result['offline']['reward']['iqm']:.0f} / {result['offline']['cost']['iqm']:.0f} "
+        f"| {final['reward']['iqm']:.0f} [{final['reward']['low']:.0f}, {final['reward']['high']:.0f}] "
+        f"| {final['normalized_reward']['iqm']:.3f} | {final['cost']['iqm']:.1f} | {result['safe_seeds']}/{SEEDS} "
+        f"| {result['violation']:.2f} |"
+    )
+
+
+def known_ceiling(task: str) -> dict[str, Any] | None:
+    """The ceiling measured by this script's part of that name, if it has been."""
+    path = common.RESULTS / "learning-ceiling.json"
+    if not path.exists():
+        return None
+    reached = json.loads(path.read_text())["tasks"].get(task)
+    if reached is None:
+        return None
+    return {"reward": reached["best_safe_reward"], "label": f"ten times the budget: {reached['best_safe_reward']:.0f}"}
+
+
+def ceiling() -> None:
+    """SAC-Lag from scratch with ten times the online episodes."""
+    found = {}
+    for task in marvel_envs.TASKS:
+        changes = {"online.iterations": 1000, "sac.batch_size": 64, "sac.actor_learning_rate": 1e-4}
+        config = config_of(task, "from-scratch", 4, **changes, **{"evaluation_episodes": 100})
+        work = Path(tempfile.mkdtemp())
+        pipeline = run(config, work / "run", None)
+        result = result_of(config, pipeline)
+        seeds = result["per_seed"]
+        safe = [r for r, c in zip(seeds["reward"], seeds["cost"], strict=True) if c <= config.hyper.cost_limit]
+        found[task] = {
+            "best_safe_reward": max(safe, default=float("nan")),
+            "normalized": find_task(task).normalized_reward(max(safe, default=float("nan"))),
+            "per_seed": seeds,
+            "online_episodes": result["online_episodes"],
+        }
+        print(task, found[task], flush=True)
+        shutil.rmtree(work)
+    common.write("learning-ceiling", "python benchmarks/learning.py ceiling", {"tasks": found})
+
+
+def critics(states: int = 256) -> None:
+    """Rank correlation and bias of both Qs against Monte-Carlo truth, before and after value pre-alignment."""
+    report = {}
+    for task in marvel_envs.TASKS:
+        work = Path(tempfile.mkdtemp())
+        run(config_of(task, "marvel"), work / "offline", None, stages.PRETRAIN)
+        env, data = marvel_envs.make(task), load_shipped(task)
+        rows = np.random.default_rng(0).choice(len(data.ends), states, replace=False)
+        physics = diagnostics.physics_at(env, data.physics, rows)
+        observation, action = data.transitions.observation[rows], data.transitions.action[rows]
+        report[task] = {}
+        for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
+            config = config_of(task, method)
+            pipeline = run(config, work / method, work / "offline", stages.ALIGN)
+            problem = from_environment(env, pipeline.shared.hyper)
+            offline = pipeline.outcome.states[stages.PRETRAIN].learner
+
+            def truth(_, one, env=env, problem=problem, physics=physics, action=action):
+                actor, key = one
+                return diagnostics.monte_carlo(env, problem, actor, physics, jnp.asarray(action), key)
+
+            real = jax.jit(map_seeds(truth))(None, (offline.actor.params, pipeline.keys))
+            after = pipeline.outcome.states[stages.ALIGN]
+            for when, learner in (("before", offline), (f"after, {label}", after)):
+                report[task][when] = against_truth(problem, learner, real, observation, action)
+        print(task, json.dumps(report[task], indent=1), flush=True)
+        shutil.rmtree(work)
+    common.write("learning-critics", "python benchmarks/learning.py critics", {"states": states, "tasks": report})
+
+
+def against_truth(problem: Any, learner: Any, real: Any, observation: Any, action: Any) -> dict[str, Any]:
+    """Agreement of each seed's reward and cost critics with its policy's true values."""
+    found = {}
+    aggregations: dict[str, Aggregation] = {"reward": "min", "cost": "max"}
+    for name, how in aggregations.items():
+        twins = getattr(learner, f"{name}_critic").params
+
+        def value(twins: Any, how: Aggregation = how) -> jax.Array:
+            return aggregate(twin_values(problem, twins, observation, action), how)
+
+        values = jax.vmap(value)(twins)
+        per_seed = [diagnostics.agreement(v, t) for v, t in zip(values, getattr(real, name), strict=True)]
+        found[name] = {key: [seed[key] for seed in per_seed] for key in per_seed[0]}
+        found[name]["median_rank_correlation"] = float(np.nanmedian(found[name]["rank_correlation"]))
+        found[name]["mean_truth"] = float(np.mean(getattr(real, name)))
+    return found
+
+
+PARTS = {
+    "ceiling": ceiling,
+    "ball-circle": lambda: compare("ball-circle", "BallCircle"),
+    "ball-run": lambda: compare("ball-run", "BallRun"),
+    "unsafe-start": lambda: compare("unsafe-start", "BallCircle", **{"cpq.updates": UNFINISHED_UPDATES}),
+    "critics": critics,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=list(PARTS), help="which parts; all without any")
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    for part in parser.parse_args().parts or PARTS:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()
