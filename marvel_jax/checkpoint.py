@@ -11,7 +11,8 @@ from marvel_jax.errors import UserError
 
 def _manager(folder: Path, create: bool) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(max_to_keep=1, create=create, enable_async_checkpointing=False)
-    return ocp.CheckpointManager(folder.resolve(), options=options)
+    # (Without its handler, a manager that has not saved yet cannot tell a checkpoint's shapes.)
+    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=ocp.StandardCheckpointHandler())
 
 
 def save(folder: Path, step: int, state: Any) -> None:

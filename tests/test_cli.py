@@ -128,15 +128,15 @@ def test_parity_prints_one_object(capsys):
 
 def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
     out = tmp_path / "made.hdf5"
-    options = ("--iterations", "2", "--stages", "1", "--limits", "20", "--runs", "1", "--episodes", "4")
+    options = ("--iterations", "4", "--stages", "4", "--limits", "0", "--runs", "1", "--episodes", "4")
     code, text, _ = marvel(
-        capsys, "collect", "BallRun", *options, "--episodes-per-stage", "3", "--out", str(out), "--quiet"
+        capsys, "collect", "BallCircle", *options, "--episodes-per-stage", "3", "--out", str(out), "--quiet"
     )
     assert code == 0
     assert "episodes" in text
     with h5py.File(out) as file:
-        assert file.attrs["task"] == "BallRun"
-        assert str(file.attrs["command"]).startswith("marvel collect BallRun --episodes 4 --seed 0")
+        assert file.attrs["task"] == "BallCircle"
+        assert str(file.attrs["command"]).startswith("marvel collect BallCircle --episodes 4 --seed 0")
 
 
 def test_tasks_are_listed(capsys):

@@ -11,6 +11,7 @@ from marvel_jax import experiment, finetune, methods, rollout
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.datasets.dataset import Dataset
 from marvel_jax.datasets.thinning import thin
+from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper, override
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
@@ -100,7 +101,7 @@ def collect(
         return state, rollout.episodes(env, problem, state.learner.actor.params, record_key, sampled, True)
 
     state = jax.jit(map_seeds(start))(hyper, (limits, keys))
-    advance = jax.jit(map_seeds(stage), donate_argnums=1)
+    advance = jax.jit(map_seeds(stage))
     recorded = []
     for number in range(1, stages + 1):
         state, played = advance(hyper, (limits, state))
@@ -125,6 +126,11 @@ def _assemble(env: SafetyEnv, recorded: list[rollout.Rollout], keep: int, key: j
     )
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     kept = thin(returns, costs, keep, env.spec.max_cost, rng)
+    if len(kept) == 0:
+        raise UserError(
+            f"All {len(costs)} recorded episodes cost more than {env.spec.max_cost:g}, the most a dataset of "
+            f"{env.spec.name} keeps. Train longer (--iterations) or under smaller --limits."
+        )
     transitions, physics, ended = jax.tree.map(lambda a: a[kept].reshape(-1, *a.shape[2:]), joined)
     ended[env.spec.episode_length - 1 :: env.spec.episode_length] = 1  # the recording's own end is a time limit
     fields = {path[-1].name: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(physics)[0]}
