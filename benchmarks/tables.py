@@ -1,0 +1,69 @@
+"""Prints the README's tables from the committed results.
+
+uv run python benchmarks/tables.py
+"""
+
+import json
+
+import common
+
+HEAD = (
+    "| method | start: reward / cost | final reward [95 %] | normalized | final cost | sampled: reward / cost "
+    "| safe seeds | violation |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def comparison(part: str) -> None:
+    path = common.RESULTS / f"learning-{part}.json"
+    if not path.exists():
+        return
+    print(f"\n{part}\n\n{HEAD}")
+    for method, result in json.loads(path.read_text())["methods"].items():
+        final, sampled, start = result["final"], result["final_sampled"], result["offline"]
+        print(
+            f"| {method} | {start['reward']['iqm']:.0f} / {start['cost']['iqm']:.0f} "
+            f"| {final['reward']['iqm']:.0f} [{final['reward']['low']:.0f}, {final['reward']['high']:.0f}] "
+            f"| {final['normalized_reward']['iqm']:.3f} | {final['cost']['iqm']:.1f} "
+            f"| {sampled['reward']['iqm']:.0f} / {sampled['cost']['iqm']:.1f} "
+            f"| {result['safe_seeds']} of {len(result['seeds'])} | {result['violation']:.2f} |"
+        )
+
+
+def critics() -> None:
+    path = common.RESULTS / "learning-critics.json"
+    if not path.exists():
+        return
+    print("\n| task | critics | reward-Q: rank correlation | bias | cost-Q: rank correlation | bias |")
+    print("|---|---|---|---|---|---|")
+    for task, entries in json.loads(path.read_text())["tasks"].items():
+        for when, entry in entries.items():
+            cells = []
+            for name in ("reward", "cost"):
+                bias = sorted(entry[name]["bias"])
+                middle = bias[len(bias) // 2]
+                cells += [f"{entry[name]['median_rank_correlation']:.2f}", f"{middle:+.1f}"]
+            print(f"| {task} | {when} | {' | '.join(cells)} |")
+
+
+def throughput() -> None:
+    path = common.RESULTS / "throughput.json"
+    if not path.exists():
+        return
+    result = json.loads(path.read_text())
+    print(f"\n{result['machine']['cpu']}, {result['machine']['cores']} cores\n")
+    for name, rate in result["environment_steps_per_second"].items():
+        print(f"- {name}: {rate['median']:,.0f} steps/s")
+    print("\n| update | updates/s | share of the matmul rate |\n|---|---|---|")
+    for name, entry in result["updates"].items():
+        print(f"| {name} | {entry['updates_per_second']['median']:,.0f} | {entry['share_of_matmul_rate']:.0%} |")
+    for hidden, costs in result["seeds"].items():
+        print(hidden, {name: round(entry["cost_per_seed_relative_to_one"], 3) for name, entry in costs.items()})
+    print(result["start"])
+    print({name: round(seconds, 2) for name, seconds in result["import_and_command_seconds"].items()})
+
+
+if __name__ == "__main__":
+    for part in ("ball-circle", "ball-run", "unsafe-start"):
+        comparison(part)
+    critics()
+    throughput()
