@@ -1,0 +1,64 @@
+"""Which form of CPQ's out-of-distribution penalty works: none, the paper's (linear), or a bounded hinge?
+
+    uv run python benchmarks/cpq_penalty.py
+
+Trains four offline policies per form on BallCircle's shipped dataset and evaluates them; the spread over seeds at a
+short budget tells a collapse from learning, not a fine ranking.
+"""
+
+import os
+import time
+from typing import Any
+
+import common
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import numpy as np
+
+from marvel_jax import experiment, pretrain
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.evaluate import evaluate
+from marvel_jax.hyper import Hyper, override
+from marvel_jax.problem import from_environment
+from marvel_jax.seeds import map_seeds
+
+SEEDS, UPDATES = 4, 4_000
+FORMS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "none, no recovery": {"cpq.recovery_weight": 0.0},
+    "hinge": {"cpq.ood_penalty": "hinge", "cpq.vae_hidden": 64},
+    "hinge, weight at most 0.1": {"cpq.ood_penalty": "hinge", "cpq.vae_hidden": 64, "cpq.ood_weight_max": 0.1},
+    "linear": {"cpq.ood_penalty": "linear", "cpq.vae_hidden": 64},
+}
+
+
+def main() -> None:
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    env = marvel_envs.make("BallCircle")
+    data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
+    keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS))
+    result = {}
+    for form, changes in FORMS.items():
+        hyper = override(Hyper(), **changes)
+
+        def train(data, key, hyper=hyper):
+            problem = from_environment(env, hyper)
+            state = pretrain.init(hyper, problem, experiment.stage_keys(key).pretrain)
+            state, metrics = pretrain.advance(hyper, problem, data, state, UPDATES)
+            return evaluate(env, problem, state.learner.actor.params, key, 20), metrics["safe_share"]
+
+        clock = time.perf_counter()
+        found, safe_share = jax.block_until_ready(jax.jit(map_seeds(train))(data, keys))
+        result[form] = {
+            "reward": np.mean(found.reward, axis=1).tolist(),
+            "cost": np.mean(found.cost, axis=1).tolist(),
+            "share_of_data_states_that_look_safe": np.asarray(safe_share).tolist(),
+            "seconds": time.perf_counter() - clock,
+        }
+        print(form, result[form], flush=True)
+    common.write("cpq-penalty", "python benchmarks/cpq_penalty.py", {"updates": UPDATES, "forms": result})
+
+
+if __name__ == "__main__":
+    main()
