@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from marvel_jax.metrics import curves
 from marvel_jax.report.statistics import interval
 
-# Return of the best safe seed with ten times the online budget, by task and limit (`benchmarks/learning.py ceiling`).
-CEILINGS: dict[tuple[str, float], float] = {}
 LIMIT_COLOR = "#b00020"
 
 
@@ -101,11 +99,6 @@ def _mark_start(axes: Axes, runs: list[RunData]) -> None:
     if len(runs) == 1:
         start = runs[0].summary["offline"]["reward"]["iqm"]
         axes.axhline(start, color="0.4", linestyle=":", linewidth=1, label=f"before finetuning: {start:.0f}")
-    first = runs[0].summary
-    ceiling = CEILINGS.get((first["task"], first["cost_limit"]))
-    if ceiling:
-        label = f"ten times the budget: {ceiling:.0f}"
-        axes.axhline(ceiling, color="0.1", linestyle="-.", linewidth=1, label=label)
 
 
 def _multiplier(runs: list[RunData]) -> Figure:
