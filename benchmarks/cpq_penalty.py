@@ -26,10 +26,10 @@ from marvel_jax.seeds import map_seeds
 SEEDS, UPDATES = 4, 4_000
 FORMS: dict[str, dict[str, Any]] = {
     "none": {},
+    "linear": {"cpq.ood_penalty": "linear", "cpq.vae_hidden": 64},
     "none, no recovery": {"cpq.recovery_weight": 0.0},
     "hinge": {"cpq.ood_penalty": "hinge", "cpq.vae_hidden": 64},
     "hinge, weight at most 0.1": {"cpq.ood_penalty": "hinge", "cpq.vae_hidden": 64, "cpq.ood_weight_max": 0.1},
-    "linear": {"cpq.ood_penalty": "linear", "cpq.vae_hidden": 64},
 }
 
 
@@ -57,7 +57,7 @@ def main() -> None:
             "seconds": time.perf_counter() - clock,
         }
         print(form, result[form], flush=True)
-    common.write("cpq-penalty", "python benchmarks/cpq_penalty.py", {"updates": UPDATES, "forms": result})
+        common.write("cpq-penalty", "python benchmarks/cpq_penalty.py", {"updates": UPDATES, "forms": result})
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class CPQ:
     """Width of the VAE's layers (static)."""
     ood_penalty: Literal["none", "hinge", "linear"] = static("none")
     """Pessimism of the cost critic about out-of-distribution actions (static): none; hinge, bounded and only for
-    actions less likely than the data's own; linear, the paper's, which collapses the policy on the Ball tasks."""
+    actions less likely than the data's own; linear, the paper's."""
     ood_actions: int = static(10)
     """Policy actions per state that are tested for being out of distribution (static)."""
     ood_margin: float = 1.5
