@@ -12,7 +12,7 @@ from marvel_jax import align, multipliers, rollout
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Online, override
 from marvel_jax.problem import Problem
-from marvel_jax.transitions import Transition, sample
+from marvel_jax.transitions import Transition, blank, sample
 
 jax.tree_util.register_dataclass(Online)
 
@@ -50,19 +50,12 @@ def _offline_rows(hyper: Hyper) -> int:
 
 def init(hyper: Hyper, problem: Problem, learner: sac_lag.State, key: jax.Array) -> State:
     """The state before the first iteration of finetuning `learner`."""
-    blank = Transition(
-        observation=jnp.zeros(problem.observation_size),
-        action=jnp.zeros(problem.action_size),
-        reward=jnp.zeros(()),
-        cost=jnp.zeros(()),
-        discount=jnp.zeros(()),
-        next_observation=jnp.zeros(problem.observation_size),
-    )
+    one_row = blank(problem.observation_size, problem.action_size)
     return State(
         learner=learner,
         multiplier=multipliers.init(hyper.gains),
         feed_forward=jnp.zeros(()),
-        replay=_replay(hyper, problem).init(blank),
+        replay=_replay(hyper, problem).init(one_row),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
     )

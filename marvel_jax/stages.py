@@ -43,8 +43,8 @@ class Stage:
       total: Updates or iterations of the whole stage.
       chunk: How many of them one compiled call does.
       start: `(shared, (seed key, states of earlier stages by name)) -> state`, of one seed.
-      advance: `(shared, state) -> (state, metrics)`, of one seed; metrics are scalars, or `[chunk]` if `per_iteration`.
-      per_iteration: Whether there is one metrics row per iteration rather than per chunk.
+      advance: `(shared, state) -> (state, metrics)`, of one seed; metrics are scalars, or `[chunk]`
+        where every iteration has a row of its own.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Stage:
     chunk: int
     start: Callable[[Shared, tuple[jax.Array, dict[str, Any]]], Any]
     advance: Callable[[Shared, Any], tuple[Any, dict[str, jax.Array]]]
-    per_iteration: bool = False
 
 
 def chunk_length(total: int, target: int) -> int:
@@ -120,7 +119,7 @@ def _finetuning(env: SafetyEnv, hyper: Hyper) -> Stage:
         problem = from_environment(env, shared.hyper)
         return finetune.advance(shared.hyper, problem, env, shared.dataset, state, chunk)
 
-    return Stage(FINETUNE, "iterations", hyper.online.iterations, chunk, start, advance, per_iteration=True)
+    return Stage(FINETUNE, "iterations", hyper.online.iterations, chunk, start, advance)
 
 
 def _offline(hyper: Hyper, problem, key: jax.Array, before: dict[str, Any]) -> pretrain.State:

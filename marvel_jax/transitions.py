@@ -25,6 +25,13 @@ class Transition(struct.PyTreeNode):
     next_observation: jax.Array
 
 
+def blank(observation_size: int, action_size: int) -> Transition:
+    """One transition of zeros, without leading axes: the shape of a row."""
+    zero = jnp.zeros(())
+    observation = jnp.zeros(observation_size)
+    return Transition(observation, jnp.zeros(action_size), zero, zero, zero, observation)
+
+
 def sample(transitions: Transition, count: int, key: jax.Array) -> Transition:
     """`count` transitions, uniformly with replacement, from arrays with one leading axis."""
     rows = jax.random.randint(key, (count,), 0, len(transitions.reward))

@@ -15,7 +15,7 @@ from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper, override
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
-from marvel_jax.transitions import Transition
+from marvel_jax.transitions import blank
 
 COST_LIMITS = (5.0, 10.0, 20.0, 40.0, 80.0, 1000.0)
 
@@ -73,14 +73,7 @@ def collect(
     thin_key, *keys = jax.random.split(key, len(limits) + 1)
     keys = jnp.stack(keys)
     # Behaviour policies learn without offline data; one blank row satisfies the signature.
-    blank = Transition(
-        observation=jnp.zeros((1, env.observation_size)),
-        action=jnp.zeros((1, env.action_size)),
-        reward=jnp.zeros(1),
-        cost=jnp.zeros(1),
-        discount=jnp.zeros(1),
-        next_observation=jnp.zeros((1, env.observation_size)),
-    )
+    no_data = jax.tree.map(lambda x: x[None], blank(env.observation_size, env.action_size))
 
     def start(hyper: Hyper, run):
         limit, key = run
@@ -95,7 +88,7 @@ def collect(
         limit, state = run
         limited = override(hyper, cost_limit=limit)
         problem = from_environment(env, limited)
-        state, _ = finetune.advance(limited, problem, env, blank, state, hyper.online.iterations // stages)
+        state, _ = finetune.advance(limited, problem, env, no_data, state, hyper.online.iterations // stages)
         sampled = jnp.zeros(episodes_per_stage, bool)
         record_key = jax.random.fold_in(state.key, state.iteration + hyper.online.iterations)
         return state, rollout.episodes(env, problem, state.learner.actor.params, record_key, sampled, True)
