@@ -1,6 +1,6 @@
 """The learning results: every method from the same offline policies, the ceiling, and the truth of the critics.
 
-    uv run python benchmarks/learning.py ball-circle ball-run unsafe-start ceiling critics
+    uv run python benchmarks/learning.py ball-circle ball-run unsafe-start ceiling critics mean-action
 
 Each part writes `results/learning-PART.json`; comparisons also draw figures. Parts are independent, so a long session
 can be cut into pieces.
@@ -35,7 +35,7 @@ from marvel_jax.seeds import map_seeds
 METHODS = ("marvel", "marvel-initial", "marvel-paper", "warm-start", "from-scratch")
 UNFINISHED_UPDATES = 2_500  # of CPQ: the policy still breaks the limit
 SEEDS = 8
-FEWER = ("marvel", "marvel-paper", "warm-start")
+EXPLORING_TEMPERATURE = 0.05  # makes the sampled policy differ from its mean
 
 
 def config_of(task: str, method: str, seeds: int = SEEDS, **changes: Any) -> RunConfig:
@@ -85,25 +85,42 @@ def line(method: str, result: dict[str, Any]) -> str:
 
 
 def ceiling() -> None:
-    """What SAC-Lag reaches with ten times the online episodes, started like marvel but aiming close to the limit."""
+    """What SAC-Lag can hold with ten times the online episodes, started like marvel but aiming close to the limit.
+
+    The controller swings to the end, so where it ends says little: the ceiling is the highest mean return of 100
+    episodes in a row with a mean cost within the limit, at any time and of any seed.
+    """
     found = {}
-    for task in ("BallCircle",):
+    for task in marvel_envs.TASKS:
         changes = {"online.iterations": 1000, "sac.batch_size": 64, "gains.margin": 0.05}
-        config = config_of(task, "marvel", 4, **changes, **{"evaluation_episodes": 100})
+        config = config_of(task, "marvel", 4, **changes)
         work = Path(tempfile.mkdtemp())
         pipeline = run(config, work / "run", None)
         result = result_of(config, pipeline)
-        seeds = result["per_seed"]
-        safe = [r for r, c in zip(seeds["reward"], seeds["cost"], strict=True) if c <= config.hyper.cost_limit]
+        windows = [best_window(pipeline.metrics.rows, seed, config) for seed in result["seeds"]]
+        best = max(windows, key=lambda window: window["reward"])
         found[task] = {
-            "best_safe_reward": max(safe, default=float("nan")),
-            "normalized": find_task(task).normalized_reward(max(safe, default=float("nan"))),
-            "per_seed": seeds,
+            "cost_limit": config.hyper.cost_limit,
+            **best,
+            "normalized_reward": find_task(task).normalized_reward(best["reward"]),
+            "best_windows": windows,
+            "at_the_end": result["per_seed"],
             "online_episodes": result["online_episodes"],
         }
         print(task, found[task], flush=True)
         shutil.rmtree(work)
-    common.write("learning-ceiling", "python benchmarks/learning.py ceiling", {"tasks": found})
+        common.write("learning-ceiling", "python benchmarks/learning.py ceiling", {"tasks": found})
+
+
+def best_window(rows: list[dict[str, Any]], seed: int, config: RunConfig, episodes: int = 100) -> dict[str, float]:
+    """The highest mean reward of `episodes` training episodes in a row whose mean cost is within the limit."""
+    of_seed = [row for row in rows if row["stage"] == stages.FINETUNE and row["seed"] == seed]
+    width = episodes // config.hyper.online.episodes
+    reward, cost = (
+        np.convolve([row[name] for row in of_seed], np.ones(width) / width, "valid") for name in ("reward", "cost")
+    )
+    at = int(np.argmax(np.where(cost <= config.hyper.cost_limit, reward, -np.inf)))
+    return {"reward": float(reward[at]), "cost": float(cost[at]), "first_episode": at * config.hyper.online.episodes}
 
 
 def critics(states: int = 256) -> None:
@@ -154,12 +171,28 @@ def against_truth(problem: Any, learner: Any, real: Any, observation: Any, actio
     return found
 
 
+def mean_action() -> None:
+    """The deployed mean policy under an exploring one: training on sampled episodes alone, and on both kinds."""
+    work = Path(tempfile.mkdtemp())
+    changes: dict[str, Any] = {"sac.temperature": EXPLORING_TEMPERATURE}
+    run(config_of("BallCircle", "marvel", **changes), work / "offline", None, stages.PRETRAIN)
+    results = {}
+    for episodes in (0, 2):
+        config = config_of("BallCircle", "marvel", **changes, **{"online.mean_action_episodes": episodes})
+        label = f"{episodes} of {config.hyper.online.episodes} episodes with the mean action"
+        results[label] = result_of(config, run(config, work / str(episodes), work / "offline"))
+        print(line(label, results[label]), flush=True)
+    common.write("learning-mean-action", "python benchmarks/learning.py mean-action", {"variants": results})
+    shutil.rmtree(work)
+
+
 PARTS = {
     "ceiling": ceiling,
     "ball-circle": lambda: compare("ball-circle", "BallCircle"),
     "ball-run": lambda: compare("ball-run", "BallRun"),
-    "unsafe-start": lambda: compare("unsafe-start", "BallCircle", FEWER, **{"cpq.updates": UNFINISHED_UPDATES}),
+    "unsafe-start": lambda: compare("unsafe-start", "BallCircle", METHODS, **{"cpq.updates": UNFINISHED_UPDATES}),
     "critics": critics,
+    "mean-action": mean_action,
 }
 
 

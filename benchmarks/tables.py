@@ -13,12 +13,12 @@ HEAD = (
 )
 
 
-def comparison(part: str) -> None:
+def comparison(part: str, rows: str = "methods") -> None:
     path = common.RESULTS / f"learning-{part}.json"
     if not path.exists():
         return
     print(f"\n{part}\n\n{HEAD}")
-    for method, result in json.loads(path.read_text())["methods"].items():
+    for method, result in json.loads(path.read_text())[rows].items():
         final, sampled, start = result["final"], result["final_sampled"], result["offline"]
         print(
             f"| {method} | {start['reward']['iqm']:.0f} / {start['cost']['iqm']:.0f} "
@@ -65,5 +65,6 @@ def throughput() -> None:
 if __name__ == "__main__":
     for part in ("ball-circle", "ball-run", "unsafe-start"):
         comparison(part)
+    comparison("mean-action", rows="variants")
     critics()
     throughput()

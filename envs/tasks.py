@@ -17,6 +17,7 @@ class TaskSpec:
       cost_limit: Default limit, in undiscounted cost per episode.
       reward_range: Episode returns that normalise to 0 and 1 (DSRL's reference scores).
       max_cost: Largest episode cost kept in datasets (DSRL's).
+      ceiling: Highest return known to be held within `cost_limit` (`benchmarks/learning.py ceiling`), if measured.
       source: The simulator the task is modelled on.
       summary: One line for listings.
     """
@@ -29,6 +30,7 @@ class TaskSpec:
     cost_limit: float
     reward_range: tuple[float, float]
     max_cost: float
+    ceiling: float | None
     source: str
     summary: str
 
@@ -48,6 +50,7 @@ _SPECS = (
         cost_limit=20.0,
         reward_range=(0.3831, 881.463),
         max_cost=80.0,
+        ceiling=773.0,
         source="Bullet-Safety-Gym 1.4.0, SafetyBallCircle-v0",
         summary="Roll fast along a circle of radius 7 m while |x| stays below 6 m.",
     ),
@@ -60,6 +63,7 @@ _SPECS = (
         cost_limit=20.0,
         reward_range=(26.340, 1327.446),
         max_cost=80.0,
+        ceiling=None,
         source="Bullet-Safety-Gym 1.4.0, SafetyBallRun-v0",
         summary="Roll far along x while |y| stays below 2 m and the speed below 2.5 m/s.",
     ),

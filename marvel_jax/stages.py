@@ -92,10 +92,8 @@ def _alignment(env: SafetyEnv, hyper: Hyper) -> Stage:
     chunk = chunk_length(hyper.alignment.updates, 2000)
 
     def start(shared, seed):
-        key, before = seed
-        problem = from_environment(env, shared.hyper)
-        offline = _offline(shared.hyper, problem, key, before)
-        return experiment.start_alignment(shared.hyper, problem, offline, experiment.stage_keys(key).align)
+        problem, keys, offline = _after_pretraining(env, shared, seed)
+        return experiment.start_alignment(shared.hyper, problem, offline, keys.align)
 
     def advance(shared, state):
         problem = from_environment(env, shared.hyper)
@@ -108,12 +106,9 @@ def _finetuning(env: SafetyEnv, hyper: Hyper) -> Stage:
     chunk = chunk_length(hyper.online.iterations, 5)
 
     def start(shared, seed):
-        key, before = seed
-        problem = from_environment(env, shared.hyper)
-        offline = _offline(shared.hyper, problem, key, before)
-        return experiment.start_finetuning(
-            shared.hyper, problem, offline, before.get(ALIGN), experiment.stage_keys(key).finetune
-        )
+        problem, keys, offline = _after_pretraining(env, shared, seed)
+        _, before = seed
+        return experiment.start_finetuning(shared.hyper, problem, offline, before.get(ALIGN), keys.finetune)
 
     def advance(shared, state):
         problem = from_environment(env, shared.hyper)
@@ -122,11 +117,12 @@ def _finetuning(env: SafetyEnv, hyper: Hyper) -> Stage:
     return Stage(FINETUNE, "iterations", hyper.online.iterations, chunk, start, advance)
 
 
-def _offline(hyper: Hyper, problem, key: jax.Array, before: dict[str, Any]) -> pretrain.State:
-    """The offline stage's state, or a random one for methods without that stage."""
-    if PRETRAIN in before:
-        return before[PRETRAIN]
-    return pretrain.init(hyper, problem, experiment.stage_keys(key).pretrain)
+def _after_pretraining(env: SafetyEnv, shared: Shared, seed: tuple[jax.Array, dict[str, Any]]):
+    """The problem, the seed's keys, and its offline stage's state: a random one for methods without that stage."""
+    key, before = seed
+    problem, keys = from_environment(env, shared.hyper), experiment.stage_keys(key)
+    offline = before[PRETRAIN] if PRETRAIN in before else pretrain.init(shared.hyper, problem, keys.pretrain)
+    return problem, keys, offline
 
 
 def evaluation(env: SafetyEnv, actor_of: Callable[[Any], Any], which: str) -> Callable[[Shared, Any], Evaluation]:

@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from marvel_envs.tasks import task_spec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -99,6 +100,15 @@ def _mark_start(axes: Axes, runs: list[RunData]) -> None:
     if len(runs) == 1:
         start = runs[0].summary["offline"]["reward"]["iqm"]
         axes.axhline(start, color="0.4", linestyle=":", linewidth=1, label=f"before finetuning: {start:.0f}")
+    _mark_ceiling(axes, runs)
+
+
+def _mark_ceiling(axes: Axes, runs: list[RunData]) -> None:
+    """The task's best known return, where it was measured at these runs' cost limit."""
+    task = task_spec(runs[0].summary["task"])
+    if task.ceiling is not None and {run.summary["cost_limit"] for run in runs} == {task.cost_limit}:
+        label = f"ceiling: {task.ceiling:.0f}"
+        axes.axhline(task.ceiling, color="0.4", linestyle="--", linewidth=1, label=label)
 
 
 def _multiplier(runs: list[RunData]) -> Figure:
@@ -133,6 +143,7 @@ def _outcome(runs: list[RunData]) -> Figure:
         )
         axes.scatter(seeds["cost"], seeds["reward"], color=f"C{index}", s=26, zorder=3, label=run.label)
     axes.axvline(runs[0].summary["cost_limit"], color=LIMIT_COLOR, linestyle="--", linewidth=1, label="cost limit")
+    _mark_ceiling(axes, runs)
     axes.scatter([], [], facecolor="white", edgecolor="0.3", s=26, label="before finetuning")
     axes.set_xlabel("cost per episode")
     axes.legend(frameon=False, fontsize=8)

@@ -1,0 +1,132 @@
+"""What each command of `marvel` can be given; importable in milliseconds, without JAX."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from marvel_jax.config import PRESET_SUMMARIES, PresetName
+from marvel_jax.hyper import Hyper
+from marvel_jax.methods import METHODS, SUMMARIES
+
+Flag = tyro.conf.FlagCreatePairsOff
+_METHOD_HELP = "Method: " + "; ".join(f"{name} ({SUMMARIES[name]})" for name in METHODS) + "."
+_PRESET_HELP = "Defaults to start from: " + "; ".join(f"{n} ({s})" for n, s in PRESET_SUMMARIES.items()) + "."
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """Options of every command that learns. Fields marked (static) are compiled in; all other numbers are traced."""
+
+    task: tyro.conf.Positional[str] = ""
+    """Task, as listed by `marvel tasks` (not needed with --resume or --config)."""
+    preset: Annotated[PresetName, tyro.conf.arg(help=_PRESET_HELP)] = "cpu"
+    method: Annotated[str, tyro.conf.arg(help=_METHOD_HELP)] = "marvel"
+    seeds: int = 8
+    """How many seeds to run as one batch."""
+    seed: int = 0
+    """The first seed."""
+    out: Path | None = None
+    """Run folder to make; must not exist or be empty. Default: runs/TASK-METHOD-TIME."""
+    dataset: Path | None = None
+    """Offline dataset in DSRL's HDF5 layout. Default: the one that comes with the package."""
+    config: Path | None = None
+    """Repeat a run: its config.json or folder gives task and defaults for all options."""
+    resume: Path | None = None
+    """Go on with an interrupted run in its own folder, to the same numbers as an uninterrupted one."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Take the finished stages of another run (its task, seeds and options become the defaults)."""
+    quiet: Flag[bool] = False
+    """No progress; print only the run folder."""
+    json: Flag[bool] = False
+    """No progress; print the summary as one JSON object."""
+    hyper: Annotated[Hyper, tyro.conf.arg(name="")] = field(default_factory=Hyper)
+
+
+class Run(StageOptions):
+    """All stages: pretrain offline, align values and multiplier, finetune online, evaluate, draw figures."""
+
+
+class Pretrain(StageOptions):
+    """The offline stage alone: a policy and critics from a fixed dataset (CPQ)."""
+
+
+class Align(StageOptions):
+    """Up to value pre-alignment: critics re-fitted to the online objective (use --from a pretrained run)."""
+
+
+class Finetune(StageOptions):
+    """The online stage under the cost limit (use --from a pretrained or aligned run), with evaluation and figures."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """List the tasks."""
+
+    json: Flag[bool] = False
+    """Print one JSON object per line."""
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Make an offline dataset: train behaviour policies at several cost limits, record them, thin the episodes."""
+
+    task: tyro.conf.Positional[str]
+    """Task, as listed by `marvel tasks`."""
+    out: Path | None = None
+    """HDF5 file to write; must not exist. Default: TASK.hdf5."""
+    episodes: int = 300
+    """Largest number of episodes to keep."""
+    seed: int = 0
+    """Seed of everything random."""
+    limits: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 80.0, 1000.0)
+    """Cost limits of the behaviour policies, undiscounted cost per episode."""
+    runs: int = 2
+    """Training runs per cost limit."""
+    iterations: int = 200
+    """Training iterations of 5 episodes and 200 updates each; a multiple of --stages."""
+    stages: int = 10
+    """How often during training episodes are recorded."""
+    episodes_per_stage: int = 10
+    """Episodes recorded of each policy at each stage."""
+    quiet: Flag[bool] = False
+    """No progress."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a run's policies in fresh episodes, with the mean action and sampled."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    episodes: int = 100
+    """Episodes per seed and kind of policy."""
+    seed: int = 1_000_000
+    """Seed of the episodes."""
+    stage: Literal["finetune", "pretrain"] = "finetune"
+    """Which stage's policy."""
+    json: Flag[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the figures of one run, or of several runs together."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders."""
+    out: Path | None = None
+    """Folder for the PNG files. Default: figures/ of the (first) run."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Measure a task against a recording of the simulator it models."""
+
+    task: tyro.conf.Positional[str]
+    """Task, as listed by `marvel tasks`."""
+    recording: Path | None = None
+    """Recording (.npz) of the source simulator. Default: the one that comes with the package."""
+    json: Flag[bool] = False
+    """Print one JSON object, with errors per recorded episode too."""

@@ -1,0 +1,38 @@
+"""What several commands do."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from marvel_jax.errors import UserError
+from marvel_jax.runfolder import RunFolder
+
+
+def prepare_jax(seeds: int) -> None:
+    """Settings that must precede JAX's first computation: one CPU device per core, and a compile cache on disk."""
+    import jax
+
+    with contextlib.suppress(RuntimeError):  # inside a program that already uses JAX, its devices stay as they are
+        jax.config.update("jax_num_cpu_devices", max(1, min(os.cpu_count() or 1, seeds)))
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "marvel_jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def draw_runs(folders: list[RunFolder], out: Path, summaries: dict[Path, dict[str, Any]]) -> list[Path]:
+    """Draws the figures of one run, or of several together, into `out`; returns their paths."""
+    from marvel_jax import metrics
+    from marvel_jax.report import figures
+
+    methods = [summaries[folder.path]["method"] for folder in folders]
+    labels = methods if len(set(methods)) == len(methods) else [folder.path.name for folder in folders]
+    data = [
+        figures.RunData(label, metrics.read(folder.metrics).rows, summaries[folder.path])
+        for label, folder in zip(labels, folders, strict=True)
+    ]
+    try:
+        return figures.draw(data, out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None
