@@ -3,6 +3,7 @@
 make(name)        an environment by name; every step has its cost in `state.info["cost"]`
 TASKS, TaskSpec   what each task is, without importing JAX
 task_spec(name)   the spec of a task
+SafetyWrapper     a cost for any Brax environment of your own
 FreshReset        wrapper that starts a new episode from a fresh draw whenever one ends
 """
 
@@ -10,10 +11,14 @@ import importlib
 
 from marvel_envs.tasks import TASKS, TaskSpec, task_spec
 
-__all__ = ["TASKS", "FreshReset", "TaskSpec", "make", "task_spec"]
+__all__ = ["TASKS", "FreshReset", "SafetyWrapper", "TaskSpec", "make", "task_spec"]
 
 # Brax takes seconds to import, so it waits until an environment is made.
-_LAZY = {"make": "marvel_envs.registry", "FreshReset": "marvel_envs.wrappers"}
+_LAZY = {
+    "make": "marvel_envs.registry",
+    "FreshReset": "marvel_envs.wrappers",
+    "SafetyWrapper": "marvel_envs.wrappers",
+}
 
 
 def __getattr__(name: str):

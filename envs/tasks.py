@@ -63,7 +63,7 @@ _SPECS = (
         cost_limit=20.0,
         reward_range=(26.340, 1327.446),
         max_cost=80.0,
-        ceiling=None,
+        ceiling=503.0,
         source="Bullet-Safety-Gym 1.4.0, SafetyBallRun-v0",
         summary="Roll far along x while |y| stays below 2 m and the speed below 2.5 m/s.",
     ),
