@@ -62,7 +62,7 @@ def _band(axes: Axes, run: RunData, metric: str, color: str) -> None:
 
 
 def _frame(title: str, ylabel: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    figure, axes = plt.subplots(rows, 1, figsize=(6.4, 3.8 if rows == 1 else 6.0), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(rows, 1, figsize=(7.8, 3.8 if rows == 1 else 6.0), sharex=True, squeeze=False)
     panels = list(axes[:, 0])
     panels[0].set_title(title, fontsize=10)
     panels[0].set_ylabel(ylabel)
@@ -72,6 +72,11 @@ def _frame(title: str, ylabel: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
         panel.spines[["top", "right"]].set_visible(False)
     figure.set_layout_engine("constrained")
     return figure, panels
+
+
+def _legend(axes: Axes) -> None:
+    """Beside the panel, where it hides no seed."""
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _title(runs: list[RunData]) -> str:
@@ -86,7 +91,7 @@ def _one_curve(runs: list[RunData], metric: str, ylabel: str, mark: Any) -> Figu
     for index, run in enumerate(runs):
         _band(axes, run, metric, f"C{index}")
     mark(axes, runs)
-    axes.legend(frameon=False, fontsize=8)
+    _legend(axes)
     return figure
 
 
@@ -115,7 +120,7 @@ def _multiplier(runs: list[RunData]) -> Figure:
     figure, (above, below) = _frame(_title(runs), "multiplier λ", rows=2)
     for index, run in enumerate(runs):
         _band(above, run, "multiplier", f"C{index}")
-    above.legend(frameon=False, fontsize=8)
+    _legend(above)
     styles = {"proportional_gain": "-", "integral_gain": "--", "derivative_gain": ":"}
     for index, run in enumerate(runs):
         for gain, style in styles.items():
@@ -125,7 +130,7 @@ def _multiplier(runs: list[RunData]) -> Figure:
                 ratio = interval(values)[0] / max(values[0, 0], 1e-12)
                 below.plot(_episodes(run, iterations), ratio, style, color=f"C{index}", label=symbol)
     below.set_ylabel("gain / its start")
-    below.legend(frameon=False, fontsize=8)
+    _legend(below)
     return figure
 
 
@@ -146,5 +151,5 @@ def _outcome(runs: list[RunData]) -> Figure:
     _mark_ceiling(axes, runs)
     axes.scatter([], [], facecolor="white", edgecolor="0.3", s=26, label="before finetuning")
     axes.set_xlabel("cost per episode")
-    axes.legend(frameon=False, fontsize=8)
+    _legend(axes)
     return figure
