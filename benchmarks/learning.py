@@ -173,17 +173,19 @@ def against_truth(problem: Any, learner: Any, real: Any, observation: Any, actio
 
 def mean_action() -> None:
     """The deployed mean policy under an exploring one: training on sampled episodes alone, and on both kinds."""
-    work = Path(tempfile.mkdtemp())
     changes: dict[str, Any] = {"sac.temperature": EXPLORING_TEMPERATURE}
-    run(config_of("BallCircle", "marvel", **changes), work / "offline", None, stages.PRETRAIN)
-    results = {}
-    for episodes in (0, 2):
-        config = config_of("BallCircle", "marvel", **changes, **{"online.mean_action_episodes": episodes})
-        label = f"{episodes} of {config.hyper.online.episodes} episodes with the mean action"
-        results[label] = result_of(config, run(config, work / str(episodes), work / "offline"))
-        print(line(label, results[label]), flush=True)
-    common.write("learning-mean-action", "python benchmarks/learning.py mean-action", {"variants": results})
-    shutil.rmtree(work)
+    results: dict[str, Any] = {}
+    for task in marvel_envs.TASKS:
+        work = Path(tempfile.mkdtemp())
+        run(config_of(task, "marvel", **changes), work / "offline", None, stages.PRETRAIN)
+        results[task] = {}
+        for episodes in (0, 2):
+            config = config_of(task, "marvel", **changes, **{"online.mean_action_episodes": episodes})
+            label = f"{episodes} of {config.hyper.online.episodes} episodes with the mean action"
+            results[task][label] = result_of(config, run(config, work / str(episodes), work / "offline"))
+            print(line(f"{task}, {label}", results[task][label]), flush=True)
+        common.write("learning-mean-action", "python benchmarks/learning.py mean-action", {"tasks": results})
+        shutil.rmtree(work)
 
 
 PARTS = {

@@ -13,12 +13,14 @@ HEAD = (
 )
 
 
-def comparison(part: str, rows: str = "methods") -> None:
-    path = common.RESULTS / f"learning-{part}.json"
-    if not path.exists():
-        return
-    print(f"\n{part}\n\n{HEAD}")
-    for method, result in json.loads(path.read_text())[rows].items():
+def load(part: str) -> dict:
+    path = common.RESULTS / f"{part}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def comparison(title: str, methods: dict) -> None:
+    print(f"\n{title}\n\n{HEAD}")
+    for method, result in methods.items():
         final, sampled, start = result["final"], result["final_sampled"], result["offline"]
         print(
             f"| {method} | {start['reward']['iqm']:.0f} / {start['cost']['iqm']:.0f} "
@@ -30,12 +32,9 @@ def comparison(part: str, rows: str = "methods") -> None:
 
 
 def critics() -> None:
-    path = common.RESULTS / "learning-critics.json"
-    if not path.exists():
-        return
     print("\n| task | critics | reward-Q: rank correlation | bias | cost-Q: rank correlation | bias |")
     print("|---|---|---|---|---|---|")
-    for task, entries in json.loads(path.read_text())["tasks"].items():
+    for task, entries in load("learning-critics").get("tasks", {}).items():
         for when, entry in entries.items():
             cells = []
             for name in ("reward", "cost"):
@@ -46,10 +45,9 @@ def critics() -> None:
 
 
 def throughput() -> None:
-    path = common.RESULTS / "throughput.json"
-    if not path.exists():
+    result = load("throughput")
+    if not result:
         return
-    result = json.loads(path.read_text())
     print(f"\n{result['machine']['cpu']}, {result['machine']['cores']} cores\n")
     for name, rate in result["environment_steps_per_second"].items():
         print(f"- {name}: {rate['median']:,.0f} steps/s")
@@ -64,7 +62,8 @@ def throughput() -> None:
 
 if __name__ == "__main__":
     for part in ("ball-circle", "ball-run", "unsafe-start"):
-        comparison(part)
-    comparison("mean-action", rows="variants")
+        comparison(part, load(f"learning-{part}").get("methods", {}))
+    for task, variants in load("learning-mean-action").get("tasks", {}).items():
+        comparison(f"mean-action, {task}", variants)
     critics()
     throughput()
