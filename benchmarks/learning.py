@@ -7,6 +7,8 @@ can be cut into pieces.
 """
 
 import argparse
+import atexit
+import functools
 import json
 import os
 import shutil
@@ -32,7 +34,7 @@ from marvel_jax.report import figures
 from marvel_jax.report.summarize import summarize
 from marvel_jax.seeds import map_seeds
 
-METHODS = ("marvel", "marvel-initial", "marvel-paper", "warm-start", "from-scratch")
+METHODS = ("marvel", "marvel-feed-forward", "marvel-initial", "marvel-paper", "warm-start", "from-scratch")
 UNFINISHED_UPDATES = 2_500  # of CPQ: the policy still breaks the limit
 SEEDS = 8
 EXPLORING_TEMPERATURE = 0.05  # makes the sampled policy differ from its mean
@@ -58,14 +60,24 @@ def result_of(config: RunConfig, pipeline: Pipeline) -> dict[str, Any]:
     return summarize(config, task, rows, outcome.offline, outcome.final, outcome.seconds, jax.devices()[0].device_kind)
 
 
-def compare(part: str, task: str, methods: tuple[str, ...] = METHODS, **changes: Any) -> None:
+@functools.cache
+def offline_policies(task: str, updates: int | None = None) -> Path:
+    """A run folder with the offline policies that all parts start from; `updates` of CPQ, else the preset's."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    changes = {} if updates is None else {"cpq.updates": updates}
+    run(config_of(task, "marvel", **changes), folder / "offline", None, stages.PRETRAIN)
+    return folder / "offline"
+
+
+def compare(part: str, task: str, updates: int | None = None) -> None:
     """Methods from one set of offline policies."""
-    work = Path(tempfile.mkdtemp())
-    run(config_of(task, "marvel", **changes), work / "offline", None, stages.PRETRAIN)
+    source, work = offline_policies(task, updates), Path(tempfile.mkdtemp())
+    changes = {} if updates is None else {"cpq.updates": updates}
     results, data = {}, []
-    for method in methods:
+    for method in METHODS:
         config = config_of(task, method, **changes)
-        pipeline = run(config, work / method, work / "offline")
+        pipeline = run(config, work / method, source)
         results[method] = result_of(config, pipeline)
         data.append(figures.RunData(method, pipeline.metrics.rows, results[method]))
         print(line(method, results[method]), flush=True)
@@ -92,7 +104,7 @@ def ceiling() -> None:
     """
     found = {}
     for task in marvel_envs.TASKS:
-        changes = {"online.iterations": 1000, "sac.batch_size": 64, "gains.margin": 0.05}
+        changes = {"online.iterations": 1000, "gains.margin": 0.05}
         config = config_of(task, "marvel", 4, **changes)
         work = Path(tempfile.mkdtemp())
         pipeline = run(config, work / "run", None)
@@ -127,8 +139,7 @@ def critics(states: int = 256) -> None:
     """Rank correlation and bias of both Qs against Monte-Carlo truth, before and after value pre-alignment."""
     report = {}
     for task in marvel_envs.TASKS:
-        work = Path(tempfile.mkdtemp())
-        run(config_of(task, "marvel"), work / "offline", None, stages.PRETRAIN)
+        source, work = offline_policies(task), Path(tempfile.mkdtemp())
         env, data = marvel_envs.make(task), load_shipped(task)
         rows = np.random.default_rng(0).choice(len(data.ends), states, replace=False)
         physics = diagnostics.physics_at(env, data.physics, rows)
@@ -136,7 +147,7 @@ def critics(states: int = 256) -> None:
         report[task] = {}
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
             config = config_of(task, method)
-            pipeline = run(config, work / method, work / "offline", stages.ALIGN)
+            pipeline = run(config, work / method, source, stages.ALIGN)
             problem = from_environment(env, pipeline.shared.hyper)
             offline = pipeline.outcome.states[stages.PRETRAIN].learner
 
@@ -176,13 +187,12 @@ def mean_action() -> None:
     changes: dict[str, Any] = {"sac.temperature": EXPLORING_TEMPERATURE}
     results: dict[str, Any] = {}
     for task in marvel_envs.TASKS:
-        work = Path(tempfile.mkdtemp())
-        run(config_of(task, "marvel", **changes), work / "offline", None, stages.PRETRAIN)
+        source, work = offline_policies(task), Path(tempfile.mkdtemp())
         results[task] = {}
         for episodes in (0, 2):
             config = config_of(task, "marvel", **changes, **{"online.mean_action_episodes": episodes})
             label = f"{episodes} of {config.hyper.online.episodes} episodes with the mean action"
-            results[task][label] = result_of(config, run(config, work / str(episodes), work / "offline"))
+            results[task][label] = result_of(config, run(config, work / str(episodes), source))
             print(line(f"{task}, {label}", results[task][label]), flush=True)
         common.write("learning-mean-action", "python benchmarks/learning.py mean-action", {"tasks": results})
         shutil.rmtree(work)
@@ -192,7 +202,7 @@ PARTS = {
     "ceiling": ceiling,
     "ball-circle": lambda: compare("ball-circle", "BallCircle"),
     "ball-run": lambda: compare("ball-run", "BallRun"),
-    "unsafe-start": lambda: compare("unsafe-start", "BallCircle", METHODS, **{"cpq.updates": UNFINISHED_UPDATES}),
+    "unsafe-start": lambda: compare("unsafe-start", "BallCircle", UNFINISHED_UPDATES),
     "critics": critics,
     "mean-action": mean_action,
 }

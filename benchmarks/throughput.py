@@ -93,7 +93,7 @@ def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], f
 
 def learners(hidden: tuple[int, ...], batch_size: int) -> dict[str, tuple[Callable, Callable, int]]:
     """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`."""
-    problem = Problem(8, 2, 200, hidden, 0.99, 20.0, 0.1)
+    problem = Problem(observation_size=8, action_size=2, episode_length=200, hidden=hidden, reward_scale=0.1)
     problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
 
     def loop(update: Callable) -> Callable:

@@ -83,9 +83,9 @@ class ValueAlignment:
 class SACLag:
     """Online finetuning: SAC with a Lagrange multiplier on a cost critic."""
 
-    batch_size: int = static(256)
+    batch_size: int = static(128)
     """Transitions per update (static)."""
-    actor_learning_rate: float = 5e-5
+    actor_learning_rate: float = 1e-4
     """Adam step size of the policy."""
     critic_learning_rate: float = 1e-3
     """Adam step size of the reward critics."""
@@ -107,24 +107,27 @@ class SACLag:
 
 @dataclass(frozen=True)
 class Gains:
-    """The Lagrange multiplier's controller; costs in undiscounted cost per episode."""
+    """The Lagrange multiplier's controller. Its costs are in multiples of the cost that it aims at."""
 
     initial: float = 0.0
     """λ before the first iteration (multiplier pre-alignment replaces it)."""
-    proportional: float = 2e-2
-    """K_p, per unit of cost."""
-    integral: float = 5e-4
-    """K_i, per unit of cost and iteration; also the step size of dual ascent."""
-    derivative: float = 2e-2
-    """K_d, per unit of cost."""
-    margin: float = 0.25
+    proportional: float = 1.5
+    """K_p, per relative excess of cost (1 is as much again as the aim)."""
+    integral: float = 0.01
+    """K_i, per relative excess and iteration; also the step size of dual ascent."""
+    derivative: float = 0.0
+    """K_d, per relative rise of cost."""
+    margin: float = 0.4
     """The controller aims at (1 − margin) times the cost limit, a share in [0, 1]."""
-    smoothing: float = 0.5
+    largest_excess: float = 1.0
+    """Relative excess beyond which a cost counts no more: far over the limit a huge multiplier would not only bring
+    the cost down but make the policy forget the reward."""
+    smoothing: float = 0.8
     """Memory ρ of the moving averages of error and cost."""
     maximum: float = 100.0
-    """Upper bound of λ."""
-    aligned_maximum: float = 2.0
-    """Upper bound of the pre-aligned multiplier; where no action changes the cost it would be infinite."""
+    """Upper bound of what the controller asks for."""
+    scale_maximum: float = 2.0
+    """Upper bound of ‖g_r‖/‖g_c‖ in multiplier pre-alignment; where no action changes the cost it would be infinite."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
     adaptation_range: float = 5.0
@@ -146,14 +149,12 @@ class Online:
     mean_action_episodes: int = static(0)
     """How many of them act with the policy's mean instead of sampling (static). With any, the cost that drives the
     multiplier is the larger of the two kinds' means, so that the deployed mean policy is constrained too."""
-    updates: int = static(200)
+    updates: int = static(100)
     """Gradient updates per iteration (static)."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
-    offline_fraction: float = static(0.0)
-    """Share of every batch that is drawn from the offline dataset (static)."""
-    feed_forward_smoothing: float = 0.9
-    """Memory of the moving average when the pre-aligned multiplier is a feed-forward term."""
+    alignment_smoothing: float = 0.9
+    """Memory of the moving averages in multiplier pre-alignment at every iteration."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,11 @@ class Method:
     """Re-fit both critics to the online objective on offline data first (static)."""
     multiplier: MultiplierKind = static("adaptive-pid")
     """Controller of the Lagrange multiplier (static)."""
-    multiplier_alignment: Literal["off", "initial", "feed-forward"] = static("feed-forward")
-    """Multiplier pre-alignment (static): not at all, as the first λ, or at every iteration beside the controller."""
+    multiplier_alignment: Literal["off", "initial", "feed-forward", "scale-free"] = static("scale-free")
+    """Multiplier pre-alignment (static): not at all; as the first λ; at every iteration as a term beside the
+    controller's; or as that and as the unit of the controller's, which makes the gains scale-free."""
+    offline_fraction: float = static(0.5)
+    """Share of every online batch that is drawn from the offline dataset (static)."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,11 @@ class Hyper:
     """Factor on rewards inside critics."""
     hidden: tuple[int, ...] = static((64, 64))
     """Widths of the hidden layers of actor and critics (static)."""
+    log_std_minimum: float = -2.5
+    """Floor of the policy's log standard deviation (before the tanh). At -20, as is common, offline policies end with
+    none, and then neither explore online nor learn how costs change with actions."""
+    critic_layer_norm: bool = static(True)
+    """Layer normalization in the critics, which bounds how far they extrapolate beyond the data (static)."""
     evaluation_episodes: int = static(20)
     """Fresh episodes per seed and policy (mean and sampled) in evaluations (static)."""
     method: Method = Method()

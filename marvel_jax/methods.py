@@ -6,21 +6,23 @@ from marvel_jax.hyper import Method
 
 METHODS: dict[str, Method] = {
     "marvel": Method(),
+    "marvel-feed-forward": Method(multiplier_alignment="feed-forward"),
     "marvel-initial": Method(multiplier_alignment="initial"),
     "marvel-offline-critics": Method(critics="offline"),
-    "marvel-paper": Method(critics="offline", multiplier_alignment="off"),
+    "marvel-paper": Method(critics="offline", multiplier_alignment="off", offline_fraction=0.0),
     "warm-start": Method(critics="offline", value_alignment=False, multiplier_alignment="off"),
-    "from-scratch": Method(actor="random", value_alignment=False, multiplier_alignment="off"),
+    "from-scratch": Method(actor="random", value_alignment=False, multiplier_alignment="off", offline_fraction=0.0),
 }
 
 SUMMARIES = {
-    "marvel": "offline policy, value pre-alignment from fresh critics, pre-aligned multiplier as feed-forward of an "
-    "adaptive PID",
+    "marvel": "offline policy, value pre-alignment from fresh critics, adaptive PID in the units of the pre-aligned "
+    "multiplier, half of each batch from the offline data",
+    "marvel-feed-forward": "marvel, but the pre-aligned multiplier is only added to the controller's",
     "marvel-initial": "marvel, but the pre-aligned multiplier is only the first λ",
     "marvel-offline-critics": "marvel, but value pre-alignment starts from the offline critics",
     "marvel-paper": "the paper's recipe: value pre-alignment from the offline critics, adaptive PID from λ = 0",
-    "warm-start": "offline policy and critics, no alignment",
-    "from-scratch": "no offline stage: SAC-Lag from random networks",
+    "warm-start": "offline policy and critics, no alignment, half of each batch from the offline data",
+    "from-scratch": "no offline stage or data: SAC-Lag from random networks",
 }
 
 

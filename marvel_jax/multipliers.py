@@ -61,9 +61,14 @@ def fixed(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0
     return state
 
 
+def _integrate(state: State, step, feed_forward) -> jax.Array:
+    """The integral after `step`; it can cancel a feed-forward term, and is otherwise not negative."""
+    return jnp.maximum(-jnp.maximum(feed_forward, 0.0), state.integral + step)
+
+
 def dual_ascent(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0) -> State:
     """λ ← max(0, λ + K_i·(J_C − d)). Arguments as for `pid`."""
-    integral = jnp.maximum(-feed_forward, state.integral + gains.integral * (episode_cost - cost_limit))
+    integral = _integrate(state, gains.integral * (episode_cost - cost_limit), feed_forward)
     return state.replace(integral=integral, value=jnp.clip(integral + feed_forward, 0.0, gains.maximum))
 
 
@@ -86,7 +91,7 @@ def pid(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0) 
     proportional_gain, integral_gain, derivative_gain = state.gains
     error = episode_cost - cost_limit
     first = state.count == 0
-    integral = jnp.maximum(-feed_forward, state.integral + integral_gain * error)
+    integral = _integrate(state, integral_gain * error, feed_forward)
     proportional = gains.smoothing * state.proportional + (1 - gains.smoothing) * error
     # The average starts at the first cost: from zero, its rise would look like a derivative.
     cost = jnp.where(first, episode_cost, gains.smoothing * state.cost + (1 - gains.smoothing) * episode_cost)

@@ -16,7 +16,7 @@ from marvel_jax.problem import Problem
 
 Params = Any
 Twins = tuple[Params, Params]
-LOG_STD_RANGE = (-20.0, 2.0)
+LOG_STD_MAXIMUM = 2.0
 
 
 def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any) -> Any:
@@ -25,15 +25,17 @@ def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any
 
 
 class MLP(nn.Module):
-    """ReLU hidden layers and a linear output."""
+    """ReLU hidden layers, with or without layer normalization, and a linear output."""
 
     hidden: tuple[int, ...]
     outputs: int
+    layer_norm: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = nn.Dense(width)(x)
+            x = nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
         return nn.Dense(self.outputs)(x)
 
 
@@ -77,11 +79,11 @@ def init_actor(problem: Problem, key: jax.Array) -> Params:
 def policy(problem: Problem, params: Params, observation: jax.Array) -> SquashedGaussian:
     """The action distribution at `[..., observation_size]`."""
     mean, log_std = jnp.split(apply(_actor(problem), params, observation), 2, axis=-1)
-    return SquashedGaussian(mean, jnp.clip(log_std, *LOG_STD_RANGE))
+    return SquashedGaussian(mean, jnp.clip(log_std, problem.log_std_minimum, LOG_STD_MAXIMUM))
 
 
 def _critic(problem: Problem) -> MLP:
-    return MLP(problem.hidden, 1)
+    return MLP(problem.hidden, 1, problem.critic_layer_norm)
 
 
 def init_twins(problem: Problem, key: jax.Array) -> Twins:

@@ -16,6 +16,8 @@ class Problem:
     Attributes:
       observation_size, action_size, episode_length: From the environment (static).
       hidden: Widths of actor's and critics' hidden layers (static).
+      critic_layer_norm: Layer normalization in the critics (static).
+      log_std_minimum: Floor of the policy's log standard deviation, before the tanh.
       discount: γ per step.
       cost_limit: d, undiscounted cost per episode.
       reward_scale: Factor on rewards in Bellman targets.
@@ -25,6 +27,8 @@ class Problem:
     action_size: int = static(0)
     episode_length: int = static(0)
     hidden: tuple[int, ...] = static((64, 64))
+    critic_layer_norm: bool = static(True)
+    log_std_minimum: float | jax.Array = -2.5
     discount: float | jax.Array = 0.99
     cost_limit: float | jax.Array = 20.0
     reward_scale: float | jax.Array = 1.0
@@ -50,6 +54,8 @@ def from_environment(env, hyper: Hyper) -> Problem:
         action_size=env.action_size,
         episode_length=env.spec.episode_length,
         hidden=tuple(hyper.hidden),
+        critic_layer_norm=hyper.critic_layer_norm,
+        log_std_minimum=hyper.log_std_minimum,
         discount=hyper.discount,
         cost_limit=hyper.cost_limit,
         reward_scale=hyper.reward_scale,

@@ -49,7 +49,8 @@ def test_cost_at_the_limit_leaves_the_multiplier_at_zero(name):
 
 @pytest.mark.parametrize(("cost", "sign"), [(35.0, 1), (5.0, -1)])
 def test_gains_move_with_the_sign_of_the_violation(cost, sign):
-    change = trace(multipliers.adaptive_pid, Gains(), [cost] * 5)[-1].gains / multipliers.init(Gains()).gains - 1
+    gains = Gains(derivative=1.0)
+    change = trace(multipliers.adaptive_pid, gains, [cost] * 5)[-1].gains / multipliers.init(gains).gains - 1
     np.testing.assert_array_equal(np.sign(np.round(change, 6)), [sign, sign, 0])  # a constant cost has no spread
 
 
@@ -71,6 +72,12 @@ def test_feed_forward_can_be_cancelled_by_the_integral():
     for _ in range(10):
         state = multipliers.pid(gains, state, 0.0, 20.0, feed_forward=0.5)
     assert float(state.integral) == pytest.approx(-0.5)
+    assert float(state.value) == 0
+
+
+def test_a_negative_feed_forward_leaves_nothing_behind_in_the_integral():
+    state = multipliers.pid(Gains(proportional=0.0), multipliers.init(Gains()), 20.0, 20.0, feed_forward=-0.5)
+    assert float(state.integral) == 0
     assert float(state.value) == 0
 
 

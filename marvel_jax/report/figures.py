@@ -125,10 +125,15 @@ def _multiplier(runs: list[RunData]) -> Figure:
     for index, run in enumerate(runs):
         for gain, style in styles.items():
             iterations, values = curves(run.rows, "finetune", gain)
-            if values.size:
+            if values.size and values[0, 0] > 0:
                 symbol = f"$K_{gain[0]}$" if index == 0 else None
-                ratio = interval(values)[0] / max(values[0, 0], 1e-12)
-                below.plot(_episodes(run, iterations), ratio, style, color=f"C{index}", label=symbol)
+                below.plot(
+                    _episodes(run, iterations),
+                    interval(values)[0] / values[0, 0],
+                    style,
+                    color=f"C{index}",
+                    label=symbol,
+                )
     below.set_ylabel("gain / its start")
     _legend(below)
     return figure

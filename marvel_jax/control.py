@@ -1,0 +1,136 @@
+"""The multiplier of an iteration: what the critics' gradients say, corrected by a controller.
+
+The controller works in relative units, so that its gains suit any task, limit and reward scale: costs in multiples of
+the cost it aims at, multipliers in multiples of a scale,
+
+    λ = scale · controller(J_C / aim; feed_forward),   aim = (1 − margin)·d.
+
+With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of reward and cost, multiplier pre-alignment (MPA,
+λ₀ = ρ·cos φ; see `align`) enters as
+
+    off           scale 1, feed_forward 0
+    initial       scale 1, feed_forward 0; λ₀ is where the integral starts
+    feed-forward  scale 1, feed_forward ρ·cos φ
+    scale-free    scale ρ, feed_forward cos φ
+
+ρ and cos φ are computed at every iteration and smoothed. Scale-free control is this project's; see the README.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from marvel_jax import align, multipliers
+from marvel_jax.algorithms import sac_lag
+from marvel_jax.hyper import Hyper
+from marvel_jax.problem import Problem
+
+SMALLEST_RATIO = 1e-3  # of ρ, whose logarithm is averaged
+
+
+class State(struct.PyTreeNode):
+    """Memory of the control loop.
+
+    Attributes:
+      controller: In relative units.
+      ratio: `[]` moving (geometric) average of ρ.
+      cosine: `[]` moving average of cos φ.
+      iteration: `[]` calls so far.
+    """
+
+    controller: multipliers.State
+    ratio: jax.Array
+    cosine: jax.Array
+    iteration: jax.Array
+
+
+def init(hyper: Hyper) -> State:
+    """The state before the first iteration."""
+    return State(multipliers.init(hyper.gains), jnp.ones(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
+
+
+def update(
+    hyper: Hyper,
+    problem: Problem,
+    state: State,
+    learner: sac_lag.State,
+    observation: jax.Array,
+    episode_cost: jax.Array,
+    key: jax.Array,
+) -> tuple[State, jax.Array, dict[str, jax.Array]]:
+    """One step of the controller.
+
+    Args:
+      hyper: Method, gains and smoothing.
+      problem: The cost limit.
+      state: From `init` or `update`.
+      learner: Whose actor and critics give the gradients.
+      observation: `[..., observation_size]` states like those of the coming updates.
+      episode_cost: `[]` J_C of the latest rollouts.
+      key: For sampled actions.
+
+    Returns:
+      The next state, the multiplier λ `[]` for the coming updates, and scalars: `aligned_multiplier` λ₀ (NaN when it
+      is not computed) and the gains in force, `proportional_gain`, `integral_gain`, `derivative_gain`.
+    """
+    method = hyper.method.multiplier_alignment
+    first = state.iteration == 0
+    gradients = _gradients(hyper, problem, learner, observation, first, key)
+    state = _remember(hyper, state, gradients, first)
+
+    controller, scale, feed_forward = state.controller, jnp.ones(()), jnp.zeros(())
+    if method == "initial":
+        started = multipliers.start_from(controller, jnp.minimum(gradients.multiplier, hyper.gains.scale_maximum))
+        controller = jax.tree.map(lambda new, old: jnp.where(first, new, old), started, controller)
+    elif method == "feed-forward":
+        feed_forward = state.ratio * state.cosine
+    elif method == "scale-free":
+        scale, feed_forward = state.ratio, state.cosine
+
+    aim = (1 - hyper.gains.margin) * problem.cost_limit
+    unit = jnp.maximum(aim, 1.0)  # a limit of 0 has no multiples
+    relative_cost = jnp.minimum(episode_cost, aim + hyper.gains.largest_excess * unit) / unit
+    step = multipliers.UPDATES[hyper.method.multiplier]
+    controller = step(hyper.gains, controller, relative_cost, aim / unit, feed_forward)
+    metrics = {
+        "aligned_multiplier": gradients.multiplier,
+        "proportional_gain": controller.gains[0],
+        "integral_gain": controller.gains[1],
+        "derivative_gain": controller.gains[2],
+    }
+    next_state = state.replace(controller=controller, iteration=state.iteration + 1)
+    return next_state, scale * controller.value, metrics
+
+
+def _gradients(
+    hyper: Hyper, problem: Problem, learner: sac_lag.State, observation: jax.Array, first: jax.Array, key: jax.Array
+) -> align.MultiplierAlignment:
+    """Pre-alignment by the current critics, where the method asks for it; NaN elsewhere."""
+
+    def compute() -> align.MultiplierAlignment:
+        twins = learner.reward_critic.params, learner.cost_critic.params
+        return align.align_multiplier(
+            problem, learner.actor.params, *twins, observation, key, hyper.sac.cost_aggregation
+        )
+
+    def skip() -> align.MultiplierAlignment:
+        return align.MultiplierAlignment(*(jnp.full((), jnp.nan) for _ in range(3)))
+
+    if hyper.method.multiplier_alignment == "off":
+        return skip()
+    if hyper.method.multiplier_alignment == "initial":
+        return jax.lax.cond(first, compute, skip)
+    return compute()
+
+
+def _remember(hyper: Hyper, state: State, gradients: align.MultiplierAlignment, first: jax.Array) -> State:
+    """Moving averages of ρ and cos φ, where they are used at every iteration."""
+    if hyper.method.multiplier_alignment in ("off", "initial"):
+        return state
+    memory = jnp.where(first, 0.0, hyper.online.alignment_smoothing)
+    # Where no action changes the cost, ρ is infinite.
+    ratio = jnp.clip(gradients.ratio, SMALLEST_RATIO, hyper.gains.scale_maximum)
+    return state.replace(
+        ratio=jnp.exp(memory * jnp.log(state.ratio) + (1 - memory) * jnp.log(ratio)),
+        cosine=memory * state.cosine + (1 - memory) * gradients.cosine,
+    )

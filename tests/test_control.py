@@ -1,0 +1,92 @@
+"""The control loop around the multiplier: its units, its saturation, and the four ways of pre-alignment."""
+
+from functools import partial
+from typing import get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from marvel_jax import control
+from marvel_jax.algorithms import sac_lag
+from marvel_jax.hyper import Hyper, Method, SACLag, override
+from marvel_jax.problem import Problem
+
+PROBLEM = Problem(observation_size=3, action_size=2, episode_length=10, hidden=(8,), cost_limit=20.0)
+RANDOM = sac_lag.init(SACLag(), PROBLEM, jax.random.key(3))
+TWIN = RANDOM.reward_critic.params[0]
+# Reward and cost pull the same way (cos φ = 1), as where speed earns both.
+LEARNER = RANDOM.replace(
+    reward_critic=RANDOM.reward_critic.replace(params=(TWIN, TWIN)),
+    cost_critic=RANDOM.cost_critic.replace(params=(TWIN, TWIN)),
+)
+OBSERVATION = jax.random.normal(jax.random.key(1), (64, 3))
+WAYS = get_args(get_type_hints(Method)["multiplier_alignment"])
+
+
+def last_multiplier(way, costs, cost_limit=20.0, reward_factor=1.0, cost_factor=1.0) -> float:
+    """λ after `costs` `[n]`, with critics whose values (and so their gradients) are multiplied."""
+    return float(_last_multiplier(way, costs, cost_limit, reward_factor, cost_factor))
+
+
+@partial(jax.jit, static_argnums=0)
+def _last_multiplier(way, costs, cost_limit, reward_factor, cost_factor):
+    hyper = override(Hyper(), **{"method.multiplier_alignment": way, "gains.scale_maximum": 1e6})
+    problem = override(PROBLEM, cost_limit=cost_limit)
+    learner = LEARNER.replace(
+        reward_critic=scaled(LEARNER.reward_critic, reward_factor), cost_critic=scaled(LEARNER.cost_critic, cost_factor)
+    )
+
+    def one(state, cost):
+        state, multiplier, _ = control.update(hyper, problem, state, learner, OBSERVATION, cost, jax.random.key(0))
+        return state, multiplier
+
+    return jax.lax.scan(one, control.init(hyper), costs)[1][-1]
+
+
+def scaled(critic, factor):
+    """Critics with the last layer, and so the values, multiplied."""
+
+    def scale(path, leaf):
+        return leaf * factor if "Dense_1" in jax.tree_util.keystr(path) else leaf
+
+    return critic.replace(params=jax.tree_util.tree_map_with_path(scale, critic.params))
+
+
+COSTS = jnp.array([30.0, 25.0, 40.0, 10.0, 22.0])
+
+
+def test_scale_free_multiplier_has_the_unit_of_reward_per_cost():
+    reference = last_multiplier("scale-free", COSTS)
+    assert reference > 0
+    assert last_multiplier("scale-free", COSTS, reward_factor=5.0) == pytest.approx(5 * reference, rel=1e-3)
+    assert last_multiplier("scale-free", COSTS, cost_factor=5.0) == pytest.approx(reference / 5, rel=1e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_costs_count_as_multiples_of_the_limit(way):
+    assert last_multiplier(way, 3 * COSTS, cost_limit=60.0) == pytest.approx(last_multiplier(way, COSTS), rel=1e-4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_costs_far_over_the_limit_count_no_more_than_twice_the_aim(way):
+    assert last_multiplier(way, jnp.full(5, 1000.0)) == last_multiplier(way, jnp.full(5, 40.0))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_limit_of_zero_is_kept_by_a_finite_multiplier(way):
+    assert 0 < last_multiplier(way, COSTS, cost_limit=0.0) < jnp.inf
+
+
+def test_initial_alignment_is_the_first_multiplier_and_is_not_computed_again():
+    hyper = override(Hyper(), **{"method.multiplier_alignment": "initial", "method.multiplier": "fixed"})
+    state = control.init(hyper)
+    found = []
+    for cost in (0.0, 90.0):
+        state, multiplier, metrics = control.update(
+            hyper, PROBLEM, state, LEARNER, OBSERVATION, jnp.float32(cost), jax.random.key(0)
+        )
+        found.append((float(multiplier), float(metrics["aligned_multiplier"])))
+    assert found[0][0] == pytest.approx(min(found[0][1], hyper.gains.scale_maximum))
+    assert found[1][0] == found[0][0]
+    assert jnp.isnan(found[1][1])
