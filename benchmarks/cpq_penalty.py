@@ -24,6 +24,8 @@ from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
 
 SEEDS, UPDATES = 4, 4_000
+# The question is CPQ's own, so the critics and policy are as they are elsewhere.
+COMMON_NETWORKS: dict[str, Any] = {"critic_layer_norm": False, "log_std_minimum": -20.0}
 FORMS: dict[str, dict[str, Any]] = {
     "none": {},
     "linear": {"cpq.ood_penalty": "linear", "cpq.vae_hidden": 64},
@@ -40,7 +42,7 @@ def main() -> None:
     keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS))
     result = {}
     for form, changes in FORMS.items():
-        hyper = override(Hyper(), **changes)
+        hyper = override(Hyper(), **COMMON_NETWORKS, **changes)
 
         def train(data, key, hyper=hyper):
             problem = from_environment(env, hyper)

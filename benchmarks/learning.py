@@ -1,6 +1,6 @@
 """The learning results: every method from the same offline policies, the ceiling, and the truth of the critics.
 
-    uv run python benchmarks/learning.py ball-circle ball-run unsafe-start ceiling critics mean-action
+    uv run python benchmarks/learning.py ball-circle ball-run unsafe-start ceiling critics mean-action ablations
 
 Each part writes `results/learning-PART.json`; comparisons also draw figures. Parts are independent, so a long session
 can be cut into pieces.
@@ -105,7 +105,7 @@ def ceiling() -> None:
     found = {}
     for task in marvel_envs.TASKS:
         changes = {"online.iterations": 1000, "gains.margin": 0.05}
-        config = config_of(task, "marvel", 4, **changes)
+        config = config_of(task, "marvel", 2, **changes)
         work = Path(tempfile.mkdtemp())
         pipeline = run(config, work / "run", None)
         result = result_of(config, pipeline)
@@ -182,20 +182,37 @@ def against_truth(problem: Any, learner: Any, real: Any, observation: Any, actio
     return found
 
 
+def variants(part: str, task: str, forms: dict[str, dict[str, Any]], own_offline_stage: bool) -> None:
+    """`marvel` with one thing changed at a time; results are written as they come."""
+    results: dict[str, Any] = {}
+    for label, changes in forms.items():
+        work = Path(tempfile.mkdtemp())
+        config = config_of(task, "marvel", **changes)
+        source = None if own_offline_stage else offline_policies(task)
+        results[label] = result_of(config, run(config, work / "run", source))
+        print(line(label, results[label]), flush=True)
+        common.write(f"learning-{part}", f"python benchmarks/learning.py {part}", {"task": task, "variants": results})
+        shutil.rmtree(work)
+
+
 def mean_action() -> None:
     """The deployed mean policy under an exploring one: training on sampled episodes alone, and on both kinds."""
-    changes: dict[str, Any] = {"sac.temperature": EXPLORING_TEMPERATURE}
-    results: dict[str, Any] = {}
-    for task in marvel_envs.TASKS:
-        source, work = offline_policies(task), Path(tempfile.mkdtemp())
-        results[task] = {}
-        for episodes in (0, 2):
-            config = config_of(task, "marvel", **changes, **{"online.mean_action_episodes": episodes})
-            label = f"{episodes} of {config.hyper.online.episodes} episodes with the mean action"
-            results[task][label] = result_of(config, run(config, work / str(episodes), source))
-            print(line(f"{task}, {label}", results[task][label]), flush=True)
-        common.write("learning-mean-action", "python benchmarks/learning.py mean-action", {"tasks": results})
-        shutil.rmtree(work)
+    exploring = {"sac.temperature": EXPLORING_TEMPERATURE}
+    forms = {
+        f"{episodes} of 5 episodes with the mean action": {**exploring, "online.mean_action_episodes": episodes}
+        for episodes in (0, 2)
+    }
+    variants("mean-action", "BallCircle", forms, own_offline_stage=False)
+
+
+def ablations() -> None:
+    """What layer normalization, the floor under exploration and offline data in online batches are worth."""
+    forms = {
+        "no offline data online": {"method.offline_fraction": 0.0},
+        "no exploration floor": {"log_std_minimum": -20.0},
+        "no layer normalization": {"critic_layer_norm": False},
+    }
+    variants("ablations", "BallRun", forms, own_offline_stage=True)
 
 
 PARTS = {
@@ -205,6 +222,7 @@ PARTS = {
     "unsafe-start": lambda: compare("unsafe-start", "BallCircle", UNFINISHED_UPDATES),
     "critics": critics,
     "mean-action": mean_action,
+    "ablations": ablations,
 }
 
 

@@ -63,7 +63,7 @@ def throughput() -> None:
 if __name__ == "__main__":
     for part in ("ball-circle", "ball-run", "unsafe-start"):
         comparison(part, load(f"learning-{part}").get("methods", {}))
-    for task, variants in load("learning-mean-action").get("tasks", {}).items():
-        comparison(f"mean-action, {task}", variants)
+    for part in ("mean-action", "ablations"):
+        comparison(part, load(f"learning-{part}").get("variants", {}))
     critics()
     throughput()

@@ -32,11 +32,14 @@ def behaviour_hyper(iterations: int = 200) -> Hyper:
         "online.actor_warmup": 0.0,
         "sac.actor_learning_rate": 3e-4,
         "sac.batch_size": 64,
-        "gains.proportional": 5e-3,
-        "gains.integral": 1e-3,
-        "gains.derivative": 3e-3,
+        "gains.proportional": 0.1,
+        "gains.integral": 0.02,
+        "gains.derivative": 0.06,
         "gains.smoothing": 0.9,
         "gains.margin": 0.0,
+        "gains.largest_excess": 1e3,
+        "critic_layer_norm": False,
+        "log_std_minimum": -20.0,
         "gains.adaptation_range": 10.0,
     }
     return override(Hyper(), **changes)
