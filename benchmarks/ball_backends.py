@@ -134,7 +134,7 @@ def main() -> None:
             jax.block_until_ready(roll(state))
             rates[name].append(COUNT * STEPS / (time.perf_counter() - clock))
     result = {name: {"steps_per_second": float(np.median(r))} for name, r in rates.items()}
-    for each in marvel_envs.TASKS:
+    for each in common.TASKS:
         planar = marvel_envs.make(each)
         recording = parity.load_recording(parity.shipped_recording(each), planar)
         errors, _ = parity.replay_errors(planar, recording, 25)

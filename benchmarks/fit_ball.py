@@ -70,7 +70,7 @@ def residuals(task: str) -> Callable[[np.ndarray], np.ndarray]:
 def main() -> None:
     names = [field.name for field in dataclasses.fields(BallConstants)]
     first = np.array([GUESS[name] for name in names])
-    parts = [residuals(task) for task in marvel_envs.TASKS]
+    parts = [residuals(task) for task in common.TASKS]
 
     def loss(logs: np.ndarray) -> float:
         # A square root of capped errors: wall bounces are chaotic and must not rule the fit.
@@ -85,7 +85,7 @@ def main() -> None:
     constants = {name: float(value) for name, value in zip(names, first * np.exp(logs), strict=True)}
     print(constants)
     held_out = {}
-    for task in marvel_envs.TASKS:
+    for task in common.TASKS:
         env = type(marvel_envs.make(task))(BallConstants(**constants))
         recording = parity.load_recording(parity.shipped_recording(task), env)
         held_out[task] = {}

@@ -103,7 +103,7 @@ def ceiling() -> None:
     episodes in a row with a mean cost within the limit, at any time and of any seed.
     """
     found = {}
-    for task in marvel_envs.TASKS:
+    for task in common.TASKS:
         changes = {"online.iterations": 1000, "gains.margin": 0.05}
         config = config_of(task, "marvel", 2, **changes)
         work = Path(tempfile.mkdtemp())
@@ -138,7 +138,7 @@ def best_window(rows: list[dict[str, Any]], seed: int, config: RunConfig, episod
 def critics(states: int = 256) -> None:
     """Rank correlation and bias of both Qs against Monte-Carlo truth, before and after value pre-alignment."""
     report = {}
-    for task in marvel_envs.TASKS:
+    for task in common.TASKS:
         source, work = offline_policies(task), Path(tempfile.mkdtemp())
         env, data = marvel_envs.make(task), load_shipped(task)
         rows = np.random.default_rng(0).choice(len(data.ends), states, replace=False)

@@ -73,7 +73,7 @@ def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = R
 def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], float]]:
     """Steps/s of each task in `count` vmapped environments with fresh resets and random actions."""
     works = {}
-    for task in marvel_envs.TASKS:
+    for task in common.TASKS:
         env = marvel_envs.FreshReset(marvel_envs.make(task))
         state = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), count))
         length = marvel_envs.TASKS[task].episode_length

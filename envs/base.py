@@ -23,6 +23,8 @@ class SafetyEnv(Env):
     """
 
     spec: TaskSpec
+    recorded_state: tuple[str, ...] = ("position", "linear_velocity", "angular_velocity")
+    """What a recording of the source simulator has of its state; `physics_from_recording` needs it."""
 
     @abc.abstractmethod
     def initial_physics(self, rng: jax.Array) -> Any:

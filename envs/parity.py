@@ -1,8 +1,8 @@
 """How far an environment is from the simulator it models, measured on a recording of that simulator.
 
 A recording is an `.npz`, flat over steps: `obs`, `next_obs`, `action`, `reward`, `cost`, `episode` (which episode a
-step belongs to), and before/after `position`, `linear_velocity`, `angular_velocity`, `quaternion` (x, y, z, w) with
-the prefix `next_` for after.
+step belongs to), and the state before and after, with the prefix `next_` for after: of the Bullet tasks `position`,
+`linear_velocity`, `angular_velocity`, `quaternion` (x, y, z, w), of the velocity tasks `qpos` and `qvel`.
 """
 
 import zipfile
@@ -17,10 +17,7 @@ from marvel_envs.base import SafetyEnv
 HORIZONS = (10, 25, 50, 100)
 START_EVERY = 5  # steps between the starts of replays
 STANDSTILL = 0.05  # m: shorter recorded paths have no meaningful relative error
-_NEEDED = (
-    *("obs", "next_obs", "action", "reward", "cost", "episode"),
-    *(p + n for p in ("", "next_") for n in ("position", "linear_velocity", "angular_velocity")),
-)
+_NEEDED = ("obs", "next_obs", "action", "reward", "cost", "episode")
 
 
 def shipped_recording(task: str) -> Path:
@@ -41,7 +38,8 @@ def load_recording(path: str | Path, env: SafetyEnv) -> dict[str, np.ndarray]:
         raise ValueError(f"There is no recording at {path}.") from None
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path} is not a readable .npz recording ({error}).") from None
-    missing = [name for name in _NEEDED if name not in recording]
+    needed = (*_NEEDED, *(prefix + name for prefix in ("", "next_") for name in env.recorded_state))
+    missing = [name for name in needed if name not in recording]
     if missing:
         raise ValueError(f"{path} lacks the arrays {', '.join(missing)}.")
     shapes = (recording["obs"].shape[1:], recording["action"].shape[1:])
@@ -54,8 +52,7 @@ def load_recording(path: str | Path, env: SafetyEnv) -> dict[str, np.ndarray]:
 
 
 def _physics(env: SafetyEnv, recording: dict[str, np.ndarray], rows: Any, prefix: str = "") -> Any:
-    names = ("position", "linear_velocity", "angular_velocity", "quaternion")
-    arrays = {n: jnp.asarray(recording[prefix + n][rows]) for n in names if prefix + n in recording}
+    arrays = {name: jnp.asarray(recording[prefix + name][rows], jnp.float32) for name in env.recorded_state}
     return jax.vmap(env.physics_from_recording)(arrays)
 
 
@@ -109,14 +106,54 @@ def _summary(errors: np.ndarray) -> dict[str, float | int | None]:
     return {"median": float(np.median(errors)), "p90": float(np.quantile(errors, 0.9)), "starts": len(errors)}
 
 
+def step_errors(env: Any, recording: dict[str, np.ndarray]) -> dict[str, Any]:
+    """One step of a velocity task from every recorded state, against what the simulator did.
+
+    Returns:
+      `position_error` and `velocity_error` (`max` and `p99` over steps of the largest absolute error of a step, in
+      generalized coordinates), `reward_error` and `observation_error` (99th percentile of the same), `cost_agreement`.
+    """
+    action = jnp.clip(recording["action"] / env.spec.action_scale, -1.0, 1.0)
+
+    @jax.jit
+    def step(before: Any, tracked_before: jax.Array, action: jax.Array) -> Any:
+        after = env.advance(before, action)
+        return after, env.observe(after), *env.outcome(before.replace(tracked=tracked_before), action, after)
+
+    before = jax.jit(lambda: _physics(env, recording, slice(None)))()
+    after, *_ = jax.vmap(step)(before, before.tracked, action)
+    # Where a step follows a recorded one, the simulator still holds what that one left.
+    follows = np.append(False, np.diff(recording["episode"]) == 0)[:, None]
+    tracked = jnp.where(follows, jnp.roll(after.tracked, 1, axis=0), before.tracked)
+    after, observation, reward, cost, _ = jax.vmap(step)(before, tracked, action)
+
+    def errors(ours: jax.Array, theirs: np.ndarray) -> np.ndarray:
+        return np.abs(np.asarray(ours) - theirs).reshape(len(theirs), -1).max(axis=1)
+
+    return {
+        **{
+            name: {"max": float(error.max()), "p99": float(np.quantile(error, 0.99))}
+            for name, error in (
+                ("position_error", errors(after.qpos, recording["next_qpos"])),
+                ("velocity_error", errors(after.qvel, recording["next_qvel"])),
+            )
+        },
+        "reward_error": float(np.quantile(errors(reward, recording["reward"]), 0.99)),
+        "observation_error": float(np.quantile(errors(observation, recording["next_obs"]), 0.99)),
+        "cost_agreement": float(np.mean(np.asarray(cost) == recording["cost"])),
+    }
+
+
 def parity(env: SafetyEnv, recording: dict[str, np.ndarray]) -> dict[str, Any]:
     """All errors of an environment against a recording, ready for JSON.
 
     Returns:
       `reward_error`, `observation_error` (largest absolute), `cost_agreement` (share of steps), `replay` (per
       horizon: `median` and `p90` over starts of the position error as a share of the distance travelled), and
-      `episodes`, the same replays per recorded episode.
+      `episodes`, the same replays per recorded episode. Of velocity tasks `step_errors` instead.
     """
+    if "qpos" in env.recorded_state:
+        return {"task": env.spec.name, **step_errors(env, recording)}
     replays = {h: replay_errors(env, recording, h) for h in HORIZONS}
     episodes = [int(e) for e in np.unique(recording["episode"])]
     return {

@@ -1,16 +1,21 @@
 """Environments by name."""
 
-from marvel_envs.ball import BallCircle, BallRun
 from marvel_envs.base import SafetyEnv
 from marvel_envs.tasks import task_spec
 
-_ENVIRONMENTS: dict[str, type[SafetyEnv]] = {"BallCircle": BallCircle, "BallRun": BallRun}
-
 
 def make(name: str) -> SafetyEnv:
-    """An environment by name, one instance, to be vmapped by the caller.
+    """A task's environment.
 
     Raises:
       ValueError: If there is no such task; the message has the nearest name.
     """
-    return _ENVIRONMENTS[task_spec(name).name]()
+    name = task_spec(name).name
+    # Imported when first made, so that a ball does not wait for MuJoCo.
+    if name.endswith("Velocity"):
+        from marvel_envs.velocity import VelocityEnv
+
+        return VelocityEnv(name)
+    from marvel_envs import ball
+
+    return getattr(ball, name)()

@@ -15,11 +15,12 @@ class TaskSpec:
       episode_length: Steps until the time limit (a truncation, not a termination).
       control_dt: Seconds per step.
       cost_limit: Default limit, in undiscounted cost per episode.
-      reward_range: Episode returns that normalise to 0 and 1 (DSRL's reference scores).
+      reward_range: Episode returns that normalise to 0 and 1 (DSRL's reference scores where it has the task).
       max_cost: Largest episode cost kept in datasets (DSRL's).
       ceiling: Highest return known to be held within `cost_limit` (`benchmarks/learning.py ceiling`), if measured.
       source: The simulator the task is modelled on.
       summary: One line for listings.
+      action_scale: The source simulator's action for an action of 1 here.
     """
 
     name: str
@@ -33,6 +34,7 @@ class TaskSpec:
     ceiling: float | None
     source: str
     summary: str
+    action_scale: float = 1.0
 
     def normalized_reward(self, episode_return):
         """(R − min)/(max − min) with DSRL's reference scores; works on scalars and arrays."""
@@ -69,7 +71,43 @@ _SPECS = (
     ),
 )
 
-TASKS = {spec.name: spec for spec in _SPECS}
+
+def _velocity(
+    name: str,
+    sizes: tuple[int, int],
+    control_dt: float,
+    speed_limit: float,
+    reward_range: tuple[float, float],
+    max_cost: float = 250.0,
+    action_scale: float = 1.0,
+) -> TaskSpec:
+    return TaskSpec(
+        name=f"{name}Velocity",
+        observation_size=sizes[0],
+        action_size=sizes[1],
+        episode_length=1000,
+        control_dt=control_dt,
+        cost_limit=20.0,
+        reward_range=reward_range,
+        max_cost=max_cost,
+        ceiling=None,
+        source=f"Safety-Gymnasium 1.0.0, Safety{name}Velocity-v1",
+        summary=f"Run along x no faster than {speed_limit:g} m/s.",
+        action_scale=action_scale,
+    )
+
+
+_VELOCITY_SPECS = (
+    _velocity("HalfCheetah", (17, 6), 0.05, 3.2096, (5.751, 2806.933)),
+    _velocity("Hopper", (11, 3), 0.008, 0.7402, (37.052, 1911.397)),
+    _velocity("Walker2d", (17, 6), 0.008, 2.3415, (18.669, 3418.224), 300.0),
+    _velocity("Swimmer", (8, 2), 0.04, 0.2282, (0.0711, 238.958), 200.0),
+    _velocity("Ant", (27, 8), 0.05, 2.6222, (6.152, 2976.277)),
+    # DSRL has no Humanoid: 1 is a whole episode upright at the speed limit, without effort.
+    _velocity("Humanoid", (376, 17), 0.015, 1.4149, (0.0, 6768.6), action_scale=0.4),
+)
+
+TASKS = {spec.name: spec for spec in (*_SPECS, *_VELOCITY_SPECS)}
 
 
 def task_spec(name: str) -> TaskSpec:

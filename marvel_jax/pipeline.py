@@ -74,11 +74,11 @@ class Pipeline:
 
     def __init__(self, config: RunConfig, folder: RunFolder, reporter: Reporter, source: RunFolder | None = None):
         self.config, self.folder, self.reporter, self.source = config, folder, reporter, source
-        self.env = marvel_envs.make(config.task)
         self.seeds = list(range(config.first_seed, config.first_seed + config.seeds))
         spec = find_task(config.task)
         path = config.dataset or datasets.shipped_path(config.task)
         transitions = datasets.load(path, spec).transitions
+        self.env = marvel_envs.make(config.task)
         mesh = Mesh(devices_for(config.seeds), ("seeds",))
         self._everywhere = NamedSharding(mesh, PartitionSpec())
         self._by_seed = NamedSharding(mesh, PartitionSpec("seeds"))

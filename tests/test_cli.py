@@ -142,7 +142,7 @@ def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
 def test_tasks_are_listed(capsys):
     assert "BallCircle" in marvel(capsys, "tasks")[1]
     lines = marvel(capsys, "tasks", "--json")[1].splitlines()
-    assert [json.loads(line)["name"] for line in lines] == ["BallCircle", "BallRun"]
+    assert [json.loads(line)["name"] for line in lines][:3] == ["BallCircle", "BallRun", "HalfCheetahVelocity"]
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def write(path, arrays, **attributes):
     return path
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["BallCircle", "BallRun"])
 def test_shipped_datasets_load_and_have_whole_episodes(task):
     data = datasets.load_shipped(task)
     returns, costs = data.episode_sums()

@@ -62,6 +62,11 @@ def load(path: str | Path, task: TaskSpec) -> Dataset:
     """
     path = Path(path)
     if not path.is_file():
+        if path == shipped_path(task.name):
+            raise UserError(
+                f"No dataset of {task.name} comes with the package. Make one with: marvel collect {task.name} --out "
+                f"{task.name}.hdf5, and give it with --dataset {task.name}.hdf5."
+            )
         raise UserError(f"There is no dataset at {path}. Make one with: marvel collect {task.name} --out {path}")
     try:
         with h5py.File(path, "r") as file:

@@ -49,6 +49,9 @@ def print_summary(summary: dict[str, Any], place: str) -> None:
 def print_parity(result: dict[str, Any]) -> None:
     """The errors of an environment against a recording."""
     console = Console()
+    if "replay" not in result:
+        _print_step_errors(console, result)
+        return
     console.print(
         f"{result['task']}: largest error given recorded states: reward {result['reward_error']:.1e}, observation "
         f"{result['observation_error']:.1e}; cost agrees on {result['cost_agreement']:.2%} of steps.",
@@ -66,6 +69,18 @@ def print_parity(result: dict[str, Any]) -> None:
     for episode, errors in result["episodes"].items():
         table.add_row(episode, *(cell(e) for e in errors.values()))
     console.print(table)
+
+
+def _print_step_errors(console: Console, result: dict[str, Any]) -> None:
+    """One step from every recorded state."""
+    table = Table("", "99 % of steps", "largest", title=f"{result['task']}: error of one step from each recorded state")
+    for name in ("position_error", "velocity_error"):
+        entry = result[name]
+        table.add_row(name.replace("_", " ") + ", generalized", f"{entry['p99']:.1e}", f"{entry['max']:.1e}")
+    for name in ("reward_error", "observation_error"):
+        table.add_row(name.replace("_", " "), f"{result[name]:.1e}", "")
+    console.print(table)
+    console.print(f"Cost agrees on {result['cost_agreement']:.2%} of steps.", highlight=False)
 
 
 def print_evaluation(result: dict[str, Any]) -> None:
