@@ -5,6 +5,7 @@ Modules of `init`/`update` pairs, to be jitted and vmapped:
   align         value pre-alignment and multiplier pre-alignment
   sac_lag       SAC with a Lagrange multiplier
   multipliers   fixed, dual ascent, PID and adaptive PID
+  control       the loop around a multiplier: pre-alignment at every iteration, and the controller's units
 
 A whole experiment:
   experiment    `run(hyper, dataset, key, env)`, one pure function
@@ -26,6 +27,7 @@ _WHERE = {
     "sac_lag": ("marvel_jax.algorithms.sac_lag", None),
     "align": ("marvel_jax.align", None),
     "multipliers": ("marvel_jax.multipliers", None),
+    "control": ("marvel_jax.control", None),
     "experiment": ("marvel_jax.experiment", None),
     "Hyper": ("marvel_jax.hyper", "Hyper"),
     "override": ("marvel_jax.hyper", "override"),
