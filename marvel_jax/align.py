@@ -116,7 +116,7 @@ def align_multiplier(
     key: jax.Array,
     cost_aggregation: Aggregation = "max",
 ) -> MultiplierAlignment:
-    """Multiplier pre-alignment on states `[B, observation_size]` that the policy itself visits.
+    """Multiplier pre-alignment on states `[..., observation_size]`, best those that the policy is trained on.
 
     g_r = ∇_θ E[min Q(s, π_θ(s))] and g_c = ∇_θ E[Q_c(s, π_θ(s))] over the actor's parameters, reparametrized.
     Dividing Q_c by k multiplies λ₀ by k.
