@@ -61,7 +61,7 @@ def result_of(config: RunConfig, pipeline: Pipeline) -> dict[str, Any]:
 
 
 @functools.cache
-def offline_policies(task: str, updates: int | None = None) -> Path:
+def offline_policies(task: str, updates: int | None) -> Path:
     """A run folder with the offline policies that all parts start from; `updates` of CPQ, else the preset's."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -87,11 +87,11 @@ def compare(part: str, task: str, updates: int | None = None) -> None:
 
 
 def line(method: str, result: dict[str, Any]) -> str:
-    final = result["final"]
+    final, seeds = result["final"], len(result["seeds"])
     return (
         f"| {method} | {result['offline']['reward']['iqm']:.0f} / {result['offline']['cost']['iqm']:.0f} "
         f"| {final['reward']['iqm']:.0f} [{final['reward']['low']:.0f}, {final['reward']['high']:.0f}] "
-        f"| {final['normalized_reward']['iqm']:.3f} | {final['cost']['iqm']:.1f} | {result['safe_seeds']}/{len(result['seeds'])} "
+        f"| {final['normalized_reward']['iqm']:.3f} | {final['cost']['iqm']:.1f} | {result['safe_seeds']}/{seeds} "
         f"| {result['violation']:.2f} |"
     )
 
@@ -139,7 +139,7 @@ def critics(states: int = 256) -> None:
     """Rank correlation and bias of both Qs against Monte-Carlo truth, before and after value pre-alignment."""
     report = {}
     for task in common.TASKS:
-        source, work = offline_policies(task), Path(tempfile.mkdtemp())
+        source, work = offline_policies(task, None), Path(tempfile.mkdtemp())
         env, data = marvel_envs.make(task), load_shipped(task)
         rows = np.random.default_rng(0).choice(len(data.ends), states, replace=False)
         physics = diagnostics.physics_at(env, data.physics, rows)
@@ -188,7 +188,7 @@ def variants(part: str, task: str, forms: dict[str, dict[str, Any]], seeds: int,
     for label, changes in forms.items():
         work = Path(tempfile.mkdtemp())
         config = config_of(task, "marvel", seeds, **changes)
-        source = None if own_offline_stage else offline_policies(task)
+        source = None if own_offline_stage else offline_policies(task, None)
         results[label] = result_of(config, run(config, work / "run", source))
         print(line(label, results[label]), flush=True)
         common.write(f"learning-{part}", f"python benchmarks/learning.py {part}", {"task": task, "variants": results})
