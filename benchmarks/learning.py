@@ -105,7 +105,7 @@ def ceiling() -> None:
     found = {}
     for task in common.TASKS:
         changes = {"online.iterations": 1000, "gains.margin": 0.05}
-        config = config_of(task, "marvel", 2, **changes)
+        config = config_of(task, "marvel", 4, **changes)
         work = Path(tempfile.mkdtemp())
         pipeline = run(config, work / "run", None)
         result = result_of(config, pipeline)
