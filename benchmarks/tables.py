@@ -19,6 +19,8 @@ def load(part: str) -> dict:
 
 
 def comparison(title: str, methods: dict) -> None:
+    if not methods:
+        return
     print(f"\n{title}\n\n{HEAD}")
     for method, result in methods.items():
         final, sampled, start = result["final"], result["final_sampled"], result["offline"]

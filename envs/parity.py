@@ -115,17 +115,13 @@ def step_errors(env: Any, recording: dict[str, np.ndarray]) -> dict[str, Any]:
     """
     action = jnp.clip(recording["action"] / env.spec.action_scale, -1.0, 1.0)
 
-    @jax.jit
-    def step(before: Any, tracked_before: jax.Array, action: jax.Array) -> Any:
-        after = env.advance(before, action)
-        return after, env.observe(after), *env.outcome(before.replace(tracked=tracked_before), action, after)
-
     before = jax.jit(lambda: _physics(env, recording, slice(None)))()
-    after, *_ = jax.vmap(step)(before, before.tracked, action)
+    after = jax.jit(jax.vmap(env.advance))(before, action)
     # Where a step follows a recorded one, the simulator still holds what that one left.
     follows = np.append(False, np.diff(recording["episode"]) == 0)[:, None]
     tracked = jnp.where(follows, jnp.roll(after.tracked, 1, axis=0), before.tracked)
-    after, observation, reward, cost, _ = jax.vmap(step)(before, tracked, action)
+    reward, cost, _ = jax.jit(jax.vmap(env.outcome))(before.replace(tracked=tracked), action, after)
+    observation = jax.jit(jax.vmap(env.observe))(after)
 
     def errors(ours: jax.Array, theirs: np.ndarray) -> np.ndarray:
         return np.abs(np.asarray(ours) - theirs).reshape(len(theirs), -1).max(axis=1)
