@@ -137,7 +137,8 @@ def main() -> None:
     for each in common.TASKS:
         planar = marvel_envs.make(each)
         recording = parity.load_recording(parity.shipped_recording(each), planar)
-        errors, _ = parity.replay_errors(planar, recording, 25)
+        states = parity.tracked_states(planar, recording)
+        errors = parity.replay_errors(planar, recording, states, (25,))[25][0]["position"]
         entry = {"median": float(np.median(errors)), "p90": float(np.quantile(errors, 0.9))}
         result["planar"][f"replay_25_{each}"] = entry  # pyright: ignore[reportArgumentType]
         for kind in candidates:

@@ -3,7 +3,7 @@
     uv run python benchmarks/fit_ball.py
 
 Fits on episodes 0 to 3 of both tasks (their odd and even episodes differ in how smooth the actions are) and reports
-the replay error on episodes 4 to 7. Prints the constants that `envs/ball_physics.py` has as defaults.
+the replay error on episodes 4 to 7. Prints the constants that `envs/bullet/ball_physics.py` has as defaults.
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import marvel_envs
 import numpy as np
 from marvel_envs import parity
-from marvel_envs.ball_physics import BallConstants
+from marvel_envs.bullet.ball import Ball
+from marvel_envs.bullet.ball_physics import BallConstants
 from scipy.optimize import minimize
 
 FIT_EPISODES = (0, 1, 2, 3)
@@ -56,7 +57,7 @@ def residuals(task: str) -> Callable[[np.ndarray], np.ndarray]:
 
     @jax.jit
     def errors(values):
-        body = type(env)(BallConstants(*values))
+        body = type(env)(task, Ball(BallConstants(*values)))
 
         def replay(physics, actions):
             return jax.lax.scan(lambda p, a: (lambda n: (n, n.position))(body.advance(p, a)), physics, actions)[1]
@@ -86,12 +87,12 @@ def main() -> None:
     print(constants)
     held_out = {}
     for task in common.TASKS:
-        env = type(marvel_envs.make(task))(BallConstants(**constants))
+        env = type(marvel_envs.make(task))(task, Ball(BallConstants(**constants)))
         recording = parity.load_recording(parity.shipped_recording(task), env)
         held_out[task] = {}
-        for horizon in parity.HORIZONS:
-            errors, owner = parity.replay_errors(env, recording, horizon)
-            unseen = errors[~np.isin(owner, FIT_EPISODES)]
+        replays = parity.replay_errors(env, recording, parity.tracked_states(env, recording))
+        for horizon, (errors, owner) in replays.items():
+            unseen = errors["position"][~np.isin(owner, FIT_EPISODES)]
             held_out[task][horizon] = {"median": float(np.median(unseen)), "p90": float(np.quantile(unseen, 0.9))}
         print(task, held_out[task])
     common.write("fit-ball", "python benchmarks/fit_ball.py", {"constants": constants, "held_out_replay": held_out})

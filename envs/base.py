@@ -1,12 +1,18 @@
 """The interface shared by all safety environments: Brax's `Env` plus cost, truncation and restorable physics."""
 
 import abc
+import contextlib
+import io
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from brax.envs.base import Env, State
 from marvel_envs.tasks import TaskSpec
+
+with contextlib.redirect_stdout(io.StringIO()):  # Brax imports MJX, which prints that its optional Warp is missing
+    from brax.envs.base import Env, State, Wrapper
+
+__all__ = ["Env", "SafetyEnv", "State", "Wrapper"]
 
 
 class SafetyEnv(Env):
@@ -43,8 +49,11 @@ class SafetyEnv(Env):
         """`[]` reward, `[]` cost and `[]` termination (0 or 1) of a step."""
 
     @abc.abstractmethod
-    def physics_from_recording(self, recording: Any) -> Any:
-        """Physics from one step's arrays of a recording of the source simulator (see `marvel_envs.parity`)."""
+    def physics_from_recording(self, recording: Any, prior: Any | None = None) -> Any:
+        """Physics from one step's arrays of a recording of the source simulator (see `marvel_envs.parity`).
+
+        `prior`, if given, is what `advance` made of the state before; it has what the recording does not show.
+        """
 
     def reset(self, rng: jax.Array) -> State:
         return self.reset_to(self.initial_physics(rng))

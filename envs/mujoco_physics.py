@@ -4,12 +4,10 @@
 # MuJoCo's names come from a compiled module that pyright cannot read.
 
 import contextlib
-import importlib.util
+import copy
 import io
-import re
 from collections.abc import Callable
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -42,53 +40,6 @@ class MujocoState(struct.PyTreeNode):
     derived: jax.Array
 
 
-def gymnasium_model(file: str) -> mujoco.MjModel:
-    """A model by its file name in the installed `gymnasium` package (which is not imported).
-
-    Raises:
-      ImportError: If Gymnasium is not installed.
-    """
-    spec = importlib.util.find_spec("gymnasium")
-    if spec is None or spec.origin is None:
-        raise ImportError("Velocity tasks need Gymnasium's model files. Install them with `pip install gymnasium`.")
-    return load_model((Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file).read_text())
-
-
-def load_model(xml: str) -> mujoco.MjModel:
-    """A model that behaves under the installed MuJoCo as `xml` did under MuJoCo 2.3, for which it was written.
-
-    Three things changed. A contact's margin is now the sum of its geoms' margins and was the larger one; all geoms of
-    Gymnasium's models have the same, so half of it is the old margin. And collisions of predefined pairs only, which
-    Swimmer asks for without defining any, are no longer an option: contacts are switched off instead. And the total
-    mass is set after loading, where newer versions want it.
-    """
-    predefined = 'collision="predefined" '
-    total_mass = re.search(r'settotalmass="([\d.]+)"', xml)
-    model = mujoco.MjModel.from_xml_string(re.sub(r'settotalmass="[\d.]+"', "", xml.replace(predefined, "")))
-    if total_mass:
-        mujoco.mj_setTotalmass(model, float(total_mass[1]))
-        mujoco.mj_setConst(model, mujoco.MjData(model))
-    if predefined in xml:
-        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT
-    if _margins_add():
-        model.geom_margin /= 2
-    if model.opt.solver == mujoco.mjtSolver.mjSOL_PGS:  # MJX has none; Newton solves the same problem
-        model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    return model
-
-
-@cache
-def _margins_add() -> bool:
-    """Whether two balls 1.5 margins apart are in contact."""
-    ball = '<geom size="1" pos="{x} 0 0" margin="0.1"/>'
-    model = mujoco.MjModel.from_xml_string(
-        f"<mujoco><worldbody>{ball.format(x=0)}<body><freejoint/>{ball.format(x=2.15)}</body></worldbody></mujoco>"
-    )
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return data.ncon > 0
-
-
 class MujocoPhysics:
     """Steps a model `frame_skip` times per control step.
 
@@ -111,7 +62,10 @@ class MujocoPhysics:
     @cached_property
     def _mjx(self) -> tuple[mjx.Model, mjx.Data]:
         with jax.ensure_compile_time_eval():
-            return mjx.put_model(self.model, impl="jax"), mjx.make_data(self.model, impl="jax")
+            model = copy.copy(self.model)
+            if model.opt.solver == mujoco.mjtSolver.mjSOL_PGS:  # MJX has none; Newton solves the same problem
+                model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
+            return mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")
 
     def _state(self, data: mjx.Data) -> MujocoState:
         derived = jnp.zeros(0)

@@ -16,6 +16,6 @@ def make(name: str) -> SafetyEnv:
         from marvel_envs.velocity import VelocityEnv
 
         return VelocityEnv(name)
-    from marvel_envs import ball
+    from marvel_envs.bullet.env import make as make_bullet
 
-    return getattr(ball, name)()
+    return make_bullet(name)

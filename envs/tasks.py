@@ -42,33 +42,41 @@ class TaskSpec:
         return (episode_return - low) / (high - low)
 
 
-_SPECS = (
-    TaskSpec(
-        name="BallCircle",
-        observation_size=8,
-        action_size=2,
-        episode_length=200,
-        control_dt=0.1,
+def _bullet(
+    name: str,
+    sizes: tuple[int, int],
+    timing: tuple[int, float],
+    reward_range: tuple[float, float],
+    max_cost: float,
+    summary: str,
+    ceiling: float | None = None,
+) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        observation_size=sizes[0],
+        action_size=sizes[1],
+        episode_length=timing[0],
+        control_dt=timing[1],
         cost_limit=20.0,
-        reward_range=(0.3831, 881.463),
-        max_cost=80.0,
-        ceiling=773.0,
-        source="Bullet-Safety-Gym 1.4.0, SafetyBallCircle-v0",
-        summary="Roll fast along a circle of radius 7 m while |x| stays below 6 m.",
-    ),
-    TaskSpec(
-        name="BallRun",
-        observation_size=7,
-        action_size=2,
-        episode_length=100,
-        control_dt=1 / 30,
-        cost_limit=20.0,
-        reward_range=(26.340, 1327.446),
-        max_cost=80.0,
-        ceiling=503.0,
-        source="Bullet-Safety-Gym 1.4.0, SafetyBallRun-v0",
-        summary="Roll far along x while |y| stays below 2 m and the speed below 2.5 m/s.",
-    ),
+        reward_range=reward_range,
+        max_cost=max_cost,
+        ceiling=ceiling,
+        source=f"Bullet-Safety-Gym 1.4.0, Safety{name}-v0",
+        summary=summary,
+    )
+
+
+_CIRCLE = "{} fast along a circle of radius 7 m while |x| stays below 6 m."
+_RUN = "{} far along x while |y| stays below 2 m and the speed below {} m/s."
+_BULLET_SPECS = (
+    _bullet("BallCircle", (8, 2), (200, 0.1), (0.3831, 881.463), 80.0, _CIRCLE.format("Roll"), 773.0),
+    _bullet("BallRun", (7, 2), (100, 1 / 30), (26.340, 1327.446), 80.0, _RUN.format("Roll", 2.5), 503.0),
+    _bullet("CarCircle", (8, 2), (300, 0.1), (3.484, 534.306), 100.0, _CIRCLE.format("Drive")),
+    _bullet("CarRun", (7, 2), (200, 1 / 30), (204.287, 574.653), 40.0, _RUN.format("Drive", 1.5)),
+    _bullet("DroneCircle", (18, 4), (300, 0.1), (207.794, 996.389), 100.0, _CIRCLE.format("Fly")),
+    _bullet("DroneRun", (17, 4), (200, 1 / 60), (10.557, 682.833), 140.0, _RUN.format("Fly", 1.5)),
+    _bullet("AntCircle", (34, 8), (500, 0.1), (0.0177, 460.709), 200.0, _CIRCLE.format("Walk")),
+    _bullet("AntRun", (33, 8), (200, 1 / 30), (0.00177, 955.482), 150.0, _RUN.format("Walk", 1.5)),
 )
 
 
@@ -107,7 +115,7 @@ _VELOCITY_SPECS = (
     _velocity("Humanoid", (376, 17), 0.015, 1.4149, (0.0, 6768.6), action_scale=0.4),
 )
 
-TASKS = {spec.name: spec for spec in (*_SPECS, *_VELOCITY_SPECS)}
+TASKS = {spec.name: spec for spec in (*_BULLET_SPECS, *_VELOCITY_SPECS)}
 
 
 def task_spec(name: str) -> TaskSpec:

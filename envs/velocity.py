@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from marvel_envs.base import SafetyEnv
-from marvel_envs.mujoco_physics import MujocoPhysics, MujocoState, gymnasium_model
+from marvel_envs.mujoco_model import gymnasium_model
+from marvel_envs.mujoco_physics import MujocoPhysics, MujocoState
 from marvel_envs.tasks import TASKS, TaskSpec
 
 
@@ -143,7 +144,7 @@ class VelocityEnv(SafetyEnv):
         """Physics with given generalized positions `[nq]` and velocities `[nv]`, for `reset_to`."""
         return self.physics.at(qpos, qvel)
 
-    def physics_from_recording(self, recording) -> MujocoState:
+    def physics_from_recording(self, recording, prior: MujocoState | None = None) -> MujocoState:
         return self.physics_at(recording["qpos"], recording["qvel"])
 
     def advance(self, physics: MujocoState, action: jax.Array) -> MujocoState:

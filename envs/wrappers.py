@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from brax.envs.base import Env, State, Wrapper
+from marvel_envs.base import Env, State, Wrapper
 from marvel_envs.tasks import TaskSpec
 
 CostFunction = Callable[[State, jax.Array, State], jax.Array]

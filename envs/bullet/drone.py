@@ -1,0 +1,61 @@
+"""The drone agent: action `[4]` sets its rotors' speeds. Its dynamics are `drone_physics`."""
+
+import jax
+import jax.numpy as jnp
+from marvel_envs.bullet import drone_physics, quaternions
+from marvel_envs.bullet.drone_physics import DIRECTIONS, HOVER_SPEED, DroneState
+
+HEIGHT = 0.17  # m, at reset: it stands on the ground
+
+
+class Drone:
+    """A quadrotor."""
+
+    speed_limit = 1.5
+    initial_yaw = 0.0
+    recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
+
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> DroneState:
+        # The simulator's rotors go on through a reset at the last episode's speeds; here they hover.
+        return DroneState(
+            position=jnp.append(position, HEIGHT),
+            velocity=jnp.zeros(3),
+            quaternion=quaternions.from_yaw(yaw),
+            angular_velocity=jnp.zeros(3),
+            rotor_speed=jnp.asarray(DIRECTIONS * HOVER_SPEED, jnp.float32),
+            rotor_angle=jax.random.uniform(rng, (4,), maxval=2 * jnp.pi),
+        )
+
+    def advance(self, physics: DroneState, action: jax.Array, dt: float, substeps: int, walled: bool) -> DroneState:
+        return drone_physics.advance(physics, action, dt, substeps, walled)
+
+    def observe(self, physics: DroneState, dt: float, walled: bool) -> jax.Array:
+        return jnp.concatenate(
+            [
+                0.1 * physics.position,
+                0.2 * physics.velocity,
+                quaternions.through_euler(physics.quaternion),
+                0.1 * physics.angular_velocity,
+                2.5e-3 * (physics.rotor_speed - DIRECTIONS * HOVER_SPEED),
+            ]
+        )
+
+    def reward(self, action: jax.Array, physics: DroneState, dt: float, walled: bool) -> jax.Array:
+        touches = drone_physics.ground_touches(physics, dt, walled)
+        spin = physics.angular_velocity
+        return jnp.where(self.alive(physics), 1.0, -10.0) - 0.01 * spin @ spin - touches
+
+    def alive(self, physics: DroneState) -> jax.Array:
+        roll, pitch = quaternions.roll_pitch(physics.quaternion)
+        return (jnp.abs(roll) <= jnp.pi / 2) & (jnp.abs(pitch) <= jnp.pi / 2)
+
+    def from_recording(self, recording, prior: DroneState | None) -> DroneState:
+        rotor_speed = DIRECTIONS * HOVER_SPEED + jnp.asarray(recording["obs"])[13:17] / 2.5e-3
+        return DroneState(
+            position=jnp.asarray(recording["position"]),
+            velocity=jnp.asarray(recording["linear_velocity"]),
+            quaternion=jnp.asarray(recording["quaternion"]),
+            angular_velocity=jnp.asarray(recording["angular_velocity"]),
+            rotor_speed=rotor_speed.astype(jnp.float32),
+            rotor_angle=jnp.zeros(4) if prior is None else prior.rotor_angle,
+        )
