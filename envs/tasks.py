@@ -36,6 +36,17 @@ class TaskSpec:
     summary: str
     action_scale: float = 1.0
 
+    @property
+    def simulator(self) -> str:
+        """The package that has the task, by its distribution's name; empty if none has."""
+        known = {"Bullet-Safety-Gym": "bullet-safety-gym", "Safety-Gymnasium": "safety-gymnasium"}
+        return known.get(self.source.partition(" ")[0], "")
+
+    @property
+    def simulator_id(self) -> str:
+        """The task's name there."""
+        return self.source.partition(", ")[2]
+
     def normalized_reward(self, episode_return):
         """(R − min)/(max − min) with DSRL's reference scores; works on scalars and arrays."""
         low, high = self.reward_range

@@ -48,6 +48,7 @@ class RunConfig:
       first_seed, seeds: The run does seeds first_seed … first_seed + seeds − 1.
       dataset: Path of the offline dataset; None is the one that comes with the package.
       hyper: All hyperparameters.
+      simulator: The real simulator that the online stage plays in; None is this package's environment.
     """
 
     task: str
@@ -56,6 +57,7 @@ class RunConfig:
     seeds: int
     dataset: str | None
     hyper: Hyper
+    simulator: str | None = None
 
 
 # Where a task needs other numbers than `hyper`'s defaults, for every method alike. BallRun's cost is a cliff: small
@@ -93,7 +95,9 @@ def check(config: RunConfig) -> None:
     Raises:
       UserError: Naming the option and what it must be.
     """
-    find_task(config.task)
+    spec = find_task(config.task)
+    if config.simulator is not None:
+        check_simulator(spec, config.simulator)
     hyper = config.hyper
     positive_int = {
         "--seeds": config.seeds,
@@ -129,6 +133,22 @@ def check(config: RunConfig) -> None:
             f"--online.mean-action-episodes is {hyper.online.mean_action_episodes}; "
             f"give 0 to {hyper.online.episodes}, the episodes of an iteration."
         )
+
+
+def check_simulator(spec: TaskSpec, simulator: str) -> None:
+    """Refuses simulators that are unknown, not installed, or do not have the task.
+
+    Raises:
+      UserError: Saying which, and how to install it.
+    """
+    from marvel_envs.simulators import require
+
+    try:
+        require(simulator)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if spec.simulator != simulator:
+        raise UserError(f"{spec.name} is a task of {spec.simulator or 'this package alone'}, not of {simulator}.")
 
 
 def numbers(config: Any, prefix: str = "") -> dict[str, float]:

@@ -13,6 +13,7 @@ from marvel_jax import control, rollout
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Online, override
 from marvel_jax.problem import Problem
+from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition, blank, sample
 
 jax.tree_util.register_dataclass(Online)
@@ -81,9 +82,27 @@ def iteration(
     `constraint_cost` (what the controller sees), the `multiplier` in force during the updates, those of
     `control.update`, and the means of the update's own.
     """
-    roll_key, control_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.iteration), 3)
-    mean_action = jnp.arange(hyper.online.episodes) < hyper.online.mean_action_episodes
-    played = rollout.episodes(env, problem, state.learner.actor.params, roll_key, mean_action)
+    mean_action = mean_action_episodes(hyper)
+    played = rollout.episodes(env, problem, state.learner.actor.params, iteration_keys(state)[0], mean_action)
+    return learn(hyper, problem, dataset, state, played)
+
+
+def iteration_keys(state: State) -> jax.Array:
+    """`[3]` keys of the state's iteration: for rollouts, multiplier and updates."""
+    return jax.random.split(jax.random.fold_in(state.key, state.iteration), 3)
+
+
+def mean_action_episodes(hyper: Hyper) -> jax.Array:
+    """`[episodes]` booleans: which of an iteration's episodes act with the mean."""
+    return jnp.arange(hyper.online.episodes) < hyper.online.mean_action_episodes
+
+
+def learn(
+    hyper: Hyper, problem: Problem, dataset: Transition, state: State, played: Rollout
+) -> tuple[State, dict[str, jax.Array]]:
+    """What `iteration` does with the episodes that were played, here or in a real simulator."""
+    _, control_key, update_key = iteration_keys(state)
+    mean_action = mean_action_episodes(hyper)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played.transitions)
     replay = _replay(hyper, problem).add(state.replay, flat)
     costs = _episode_costs(hyper, played.cost, mean_action)

@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,10 @@ from marvel_jax.console import Reporter
 from marvel_jax.datasets import dataset as datasets
 from marvel_jax.errors import UserError
 from marvel_jax.evaluate import Evaluation
+from marvel_jax.problem import from_spec
 from marvel_jax.runfolder import RunFolder, write_json
 from marvel_jax.seeds import devices_for, map_seeds
+from marvel_jax.simulate import Simulator, actors_of
 from marvel_jax.stages import Shared, Stage
 
 CHECKPOINT_EVERY = 60.0  # seconds
@@ -98,14 +101,24 @@ class Pipeline:
         plan = stages.plan(self.env, self.config.hyper)
         if last not in [stage.name for stage in plan]:
             raise UserError(f"Method {self.config.method} has no {last} stage. It has: {_names(plan)}.")
-        with self.reporter, StopRequest() as stop:
+        with self.reporter, StopRequest() as stop, self._simulator(last) as simulator:
+            if simulator is not None:
+                plan[-1] = stages.in_simulator(plan[-1], simulator)
             for stage in plan:
                 self.outcome.states[stage.name] = self._run_stage(stage, stop)
                 if stage.name == last:
                     break
             if last == stages.FINETUNE:
-                self._evaluate(plan)
+                self._evaluate(plan, simulator)
         return self.outcome
+
+    def _simulator(self, last: str) -> AbstractContextManager[Simulator | None]:
+        """The real simulator, if the online stage is to play in one."""
+        if self.config.simulator is None or last != stages.FINETUNE:
+            return nullcontext()
+        self.reporter.say(f"starting {self.config.simulator}")
+        episodes = self.config.hyper.online.episodes
+        return Simulator(self.env.spec, self.config.simulator, len(self.seeds), episodes)
 
     def restore(self, name: str) -> Any:
         """The newest saved state of a stage, seeds on axis 0.
@@ -141,7 +154,9 @@ class Pipeline:
             return state
         self.reporter.begin(stage.name, stage.unit, stage.total, done)
         clock = time.monotonic()
-        advance = jax.jit(map_seeds(stage.advance), donate_argnums=1).lower(self.shared, state).compile()
+        advance = stage.advance
+        if not stage.on_host:
+            advance = jax.jit(map_seeds(stage.advance), donate_argnums=1).lower(self.shared, state).compile()
         compiled = time.monotonic()
         self._count("compile", compiled - clock)
         saved = counted = compiled
@@ -189,11 +204,22 @@ class Pipeline:
     def _count(self, name: str, seconds: float) -> None:
         self.outcome.seconds[name] = self.outcome.seconds.get(name, 0.0) + seconds
 
-    def _evaluate(self, plan: list[Stage]) -> None:
-        """Fresh episodes of the policy before and after finetuning."""
+    def _evaluate(self, plan: list[Stage], simulator: Simulator | None) -> None:
+        """Fresh episodes of the policy before and after finetuning, where it was finetuned."""
         clock = time.monotonic()
         final = self.outcome.states[stages.FINETUNE]
         finetuning = plan[-1]
+        before = {name: state for name, state in self.outcome.states.items() if name != stages.FINETUNE}
+        if simulator is not None:
+            self.reporter.say(f"evaluating in {self.config.simulator}")
+            first = jax.jit(map_seeds(finetuning.start))(self.shared, (self.keys, before))
+            problem, episodes = from_spec(self.env.spec, self.shared.hyper), self.config.hyper.evaluation_episodes
+            self.outcome.offline, self.outcome.final = (
+                jax.device_get(simulator.evaluate(problem, actors_of(state), self.keys, episodes, number))
+                for number, state in enumerate((first, final))
+            )
+            self._count("evaluate", time.monotonic() - clock)
+            return
 
         def first_actor(shared, seed):
             key, before = seed
@@ -202,7 +228,6 @@ class Pipeline:
                 shared, (key, state)
             )
 
-        before = {name: state for name, state in self.outcome.states.items() if name != stages.FINETUNE}
         last_actor = stages.evaluation(self.env, lambda s: s.learner.actor.params, "evaluation")
         self.outcome.offline = jax.device_get(jax.jit(map_seeds(first_actor))(self.shared, (self.keys, before)))
         self.outcome.final = jax.device_get(jax.jit(map_seeds(last_actor))(self.shared, (self.keys, final)))

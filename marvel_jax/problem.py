@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from marvel_envs.tasks import TaskSpec
 
 from marvel_jax.hyper import Hyper, static
 
@@ -49,10 +50,15 @@ def discounted_limit(cost_limit, discount, episode_length) -> jax.Array:
 
 def from_environment(env, hyper: Hyper) -> Problem:
     """The problem that `hyper` poses on a `marvel_envs` environment (anything with its `spec`)."""
+    return from_spec(env.spec, hyper)
+
+
+def from_spec(spec: TaskSpec, hyper: Hyper) -> Problem:
+    """The problem that `hyper` poses on a task."""
     return Problem(
-        observation_size=env.observation_size,
-        action_size=env.action_size,
-        episode_length=env.spec.episode_length,
+        observation_size=spec.observation_size,
+        action_size=spec.action_size,
+        episode_length=spec.episode_length,
         hidden=tuple(hyper.hidden),
         critic_layer_norm=hyper.critic_layer_norm,
         log_std_minimum=hyper.log_std_minimum,

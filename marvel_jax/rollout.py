@@ -53,9 +53,7 @@ def episodes(
     first = jax.vmap(restarting.reset)(jax.random.split(reset_key, mean_action.shape[0]))
 
     def step(state, key):
-        distribution = policy(problem, actor, state.obs)
-        sampled, _ = distribution.sample(key)
-        action = jnp.where(mean_action[:, None], distribution.mode(), sampled)
+        action = act(problem, actor, state.obs, key, mean_action)
         after = jax.vmap(restarting.step)(state, action)
         transition = Transition(
             observation=state.obs,
@@ -69,6 +67,18 @@ def episodes(
 
     keys = jax.random.split(act_key, problem.episode_length)
     _, (transitions, ended, physics) = jax.lax.scan(step, first, keys)
+    return summed(transitions, ended, physics)
+
+
+def act(problem: Problem, actor: Params, observation: jax.Array, key: jax.Array, mean_action: jax.Array) -> jax.Array:
+    """`[E, action_size]` actions for observations `[E, o]`; see `episodes`."""
+    distribution = policy(problem, actor, observation)
+    sampled, _ = distribution.sample(key)
+    return jnp.where(mean_action[:, None], distribution.mode(), sampled)
+
+
+def summed(transitions: Transition, ended: jax.Array, physics: Any = None) -> Rollout:
+    """The rollout of transitions `[T, E]` that ended episodes where `ended` `[T, E]` is 1."""
     in_first = jnp.cumsum(ended, axis=0) - ended == 0
     return Rollout(
         transitions=transitions,

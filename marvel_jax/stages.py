@@ -5,7 +5,7 @@ function draw the same numbers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,7 +15,9 @@ from marvel_envs.base import SafetyEnv
 from marvel_jax import align, experiment, finetune, pretrain
 from marvel_jax.evaluate import Evaluation, evaluate
 from marvel_jax.hyper import Hyper
-from marvel_jax.problem import from_environment
+from marvel_jax.problem import from_environment, from_spec
+from marvel_jax.seeds import map_seeds
+from marvel_jax.simulate import Simulator, actors_of
 from marvel_jax.transitions import Transition
 
 MONITOR_EPISODES = 5
@@ -45,6 +47,7 @@ class Stage:
       start: `(shared, (seed key, states of earlier stages by name)) -> state`, of one seed.
       advance: `(shared, state) -> (state, metrics)`, of one seed; metrics are scalars, or `[chunk]`
         where every iteration has a row of its own.
+      on_host: `advance` is not to be jitted and takes all seeds at once.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Stage:
     chunk: int
     start: Callable[[Shared, tuple[jax.Array, dict[str, Any]]], Any]
     advance: Callable[[Shared, Any], tuple[Any, dict[str, jax.Array]]]
+    on_host: bool = False
 
 
 def chunk_length(total: int, target: int) -> int:
@@ -115,6 +119,27 @@ def _finetuning(env: SafetyEnv, hyper: Hyper) -> Stage:
         return finetune.advance(shared.hyper, problem, env, shared.dataset, state, chunk)
 
     return Stage(FINETUNE, "iterations", hyper.online.iterations, chunk, start, advance)
+
+
+def in_simulator(stage: Stage, simulator: Simulator) -> Stage:
+    """The finetuning stage, played in a real simulator: the same updates on other episodes."""
+
+    def learn_one(shared, seed):
+        state, played = seed
+        problem = from_spec(simulator.spec, shared.hyper)
+        return finetune.learn(shared.hyper, problem, shared.dataset, state, played)
+
+    learn = jax.jit(map_seeds(learn_one), donate_argnums=1)
+    roll_keys = jax.jit(jax.vmap(lambda state: finetune.iteration_keys(state)[0]))
+
+    def advance(shared, state):
+        problem, mean_action = from_spec(simulator.spec, shared.hyper), finetune.mean_action_episodes(shared.hyper)
+        number, actors = int(state.iteration[0]), actors_of(state)
+        played = simulator.episodes(problem, actors, roll_keys(state), mean_action, number)
+        state, metrics = learn(shared, (state, played))
+        return state, jax.tree.map(lambda x: x[:, None], metrics)
+
+    return replace(stage, chunk=1, advance=advance, on_host=True)
 
 
 def _after_pretraining(env: SafetyEnv, shared: Shared, seed: tuple[jax.Array, dict[str, Any]]):

@@ -11,7 +11,7 @@ from marvel_envs.tasks import TASKS
 
 from marvel_jax import config as configuration
 from marvel_jax import runfolder
-from marvel_jax.commands.options import StageOptions
+from marvel_jax.commands.options import OnlineOptions, StageOptions
 from marvel_jax.commands.shared import draw_runs, prepare_jax
 from marvel_jax.config import PRESET_SUMMARIES, RunConfig
 from marvel_jax.errors import UserError
@@ -57,6 +57,7 @@ def _with_config(kind: type, saved: RunConfig, method: str | None) -> StageOptio
         seed=saved.first_seed,
         dataset=None if saved.dataset is None else Path(saved.dataset),
         hyper=hyper,
+        **({"simulator": saved.simulator} if issubclass(kind, OnlineOptions) else {}),
     )
 
 
@@ -70,6 +71,7 @@ def _run_config(options: StageOptions) -> RunConfig:
         seeds=options.seeds,
         dataset=None if options.dataset is None else str(options.dataset),
         hyper=options.hyper,
+        simulator=getattr(options, "simulator", None),
     )
     configuration.check(config)
     if options.dataset is not None and not options.dataset.is_file():

@@ -10,6 +10,7 @@ from marvel_jax.config import PRESET_SUMMARIES, PresetName
 from marvel_jax.hyper import Hyper
 from marvel_jax.methods import METHODS, SUMMARIES
 
+SimulatorName = Literal["safety-gymnasium", "bullet-safety-gym"]
 Flag = tyro.conf.FlagCreatePairsOff
 _METHOD_HELP = "Method: " + "; ".join(f"{name} ({SUMMARIES[name]})" for name in METHODS) + "."
 _PRESET_HELP = "Defaults to start from: " + "; ".join(f"{n} ({s})" for n, s in PRESET_SUMMARIES.items()) + "."
@@ -44,7 +45,16 @@ class StageOptions:
     hyper: Annotated[Hyper, tyro.conf.arg(name="")] = field(default_factory=Hyper)
 
 
-class Run(StageOptions):
+@dataclass(frozen=True)
+class OnlineOptions(StageOptions):
+    """Options of the commands that finetune."""
+
+    simulator: SimulatorName | None = None
+    """Play the online episodes, and evaluate, in the real simulator that the task is modelled on (needs the extra
+    `simulators`)."""
+
+
+class Run(OnlineOptions):
     """All stages: pretrain offline, align values and multiplier, finetune online, evaluate, draw figures."""
 
 
@@ -56,7 +66,7 @@ class Align(StageOptions):
     """Up to value pre-alignment: critics re-fitted to the online objective (use --from a pretrained run)."""
 
 
-class Finetune(StageOptions):
+class Finetune(OnlineOptions):
     """The online stage under the cost limit (use --from a pretrained or aligned run), with evaluation and figures."""
 
 
@@ -106,6 +116,8 @@ class Evaluate:
     """Seed of the episodes."""
     stage: Literal["finetune", "pretrain"] = "finetune"
     """Which stage's policy."""
+    simulator: SimulatorName | None = None
+    """Play the episodes in the real simulator that the task is modelled on as well (needs the extra `simulators`)."""
     json: Flag[bool] = False
     """Print one JSON object."""
 

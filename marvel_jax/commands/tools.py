@@ -96,11 +96,13 @@ def evaluate_command(options: Evaluate) -> int:
         raise UserError(f"--episodes is {options.episodes}; give at least 1.")
     config = configuration.read(options.run)
     configuration.check(config)
+    if options.simulator is not None:
+        configuration.check_simulator(configuration.find_task(config.task), options.simulator)
     folder = RunFolder(options.run)
     prepare_jax(config.seeds)
     from marvel_jax.report.evaluation import evaluate_run
 
-    result = evaluate_run(config, folder, options.stage, options.episodes, options.seed)
+    result = evaluate_run(config, folder, options.stage, options.episodes, options.seed, options.simulator)
     if options.json:
         print(json.dumps(result))
         return 0

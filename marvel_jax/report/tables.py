@@ -101,21 +101,26 @@ def _print_step_errors(console: Console, result: dict[str, Any]) -> None:
 
 
 def print_evaluation(result: dict[str, Any]) -> None:
-    """Reward and cost of every seed's policy."""
-    limit = result["cost_limit"]
+    """Reward and cost of every seed's policy, and what the same policies do in the real simulator, if asked."""
+    limit, simulator = result["cost_limit"], result["simulator"]
     table = Table(
         title=f"{result['task']}, {result['method']}: {result['episodes']} fresh episodes per seed, limit {limit:g}"
     )
-    for column in ("seed", "reward", "cost", "over limit", "sampled reward", "sampled cost"):
+    columns = ["reward", "cost", "over limit", "sampled reward", "sampled cost"]
+    for column in ["seed", *(["where"] if simulator else []), *columns]:
         table.add_column(column, justify="right")
     for row in result["per_seed"]:
-        cost = f"{row['cost']:.1f}"
-        table.add_row(
-            str(row["seed"]),
-            f"{row['reward']:.1f}",
-            f"[red]{cost}[/red]" if row["cost"] > limit else cost,
-            f"{row['share_over_limit']:.0%}",
-            f"{row['sampled_reward']:.1f}",
-            f"{row['sampled_cost']:.1f}",
-        )
+        sides = [("here", row)] + ([(simulator, row["simulator"])] if simulator else [])
+        for name, numbers in sides:
+            cost = f"{numbers['cost']:.1f}"
+            table.add_row(
+                str(row["seed"]) if numbers is row else "",
+                *([name] if simulator else []),
+                f"{numbers['reward']:.1f}",
+                f"[red]{cost}[/red]" if numbers["cost"] > limit else cost,
+                f"{numbers['share_over_limit']:.0%}",
+                f"{numbers['sampled_reward']:.1f}",
+                f"{numbers['sampled_cost']:.1f}",
+                end_section=name == sides[-1][0] and simulator is not None,
+            )
     Console().print(table)
