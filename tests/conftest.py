@@ -8,8 +8,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.par
 import jax
 import marvel_envs
 import pytest
+from command_line import TINY as TINY_OPTIONS
 
-from marvel_jax import methods
+from marvel_jax import cli, methods
 from marvel_jax.datasets.dataset import load_shipped
 from marvel_jax.hyper import Hyper, override
 
@@ -44,3 +45,13 @@ def dataset():
 def tiny():
     """Hyperparameters of an experiment that takes a second."""
     return override(Hyper(), **TINY, method=methods.named("marvel"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished tiny run of two seeds, made through the command line."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "BallRun", *TINY_OPTIONS, "--seeds", "2", "--out", str(out), "--quiet"])
+    assert not ended.value.code
+    return out

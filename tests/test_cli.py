@@ -11,33 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from command_line import TINY, marvel
 
-from marvel_jax import cli, metrics
+from marvel_jax import metrics
 from marvel_jax.datasets.dataset import shipped_path
-
-TINY = (
-    *("--hidden", "8", "--evaluation-episodes", "2", "--cpq.updates", "6", "--cpq.batch-size", "16"),
-    *("--alignment.updates", "6", "--alignment.batch-size", "16", "--sac.batch-size", "16"),
-    *("--online.iterations", "4", "--online.episodes", "2", "--online.updates", "3"),
-)
-
-
-def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
-    """Runs the command in this process; returns exit code, standard output and standard error."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished tiny run of two seeds, made through the command line."""
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["run", "BallRun", *TINY, "--seeds", "2", "--out", str(out), "--quiet"])
-    assert not ended.value.code
-    return out
 
 
 def test_run_folder_has_everything_and_the_summary_its_fields(finished):
@@ -142,7 +119,7 @@ def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
 def test_tasks_are_listed(capsys):
     assert "BallCircle" in marvel(capsys, "tasks")[1]
     lines = marvel(capsys, "tasks", "--json")[1].splitlines()
-    assert [json.loads(line)["name"] for line in lines][:3] == ["BallCircle", "BallRun", "HalfCheetahVelocity"]
+    assert [json.loads(line)["name"] for line in lines][:3] == ["BallCircle", "BallRun", "CarCircle"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,126 @@
-"""The ball agent: a force in the plane pushes it. Its dynamics are `ball_physics`."""
+"""The ball agent: a force in the plane pushes a solid sphere, which rolls, slips and bounces as Bullet has it.
+
+Nothing is fitted: masses and frictions are the model's, all else is Bullet's. A step from a recorded state is the
+recorded next one to rounding, except where the ball touches two walls at once.
+"""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from marvel_envs.bullet import ball_physics
-from marvel_envs.bullet.ball_physics import BallConstants, BallState
+from flax import struct
+from marvel_envs.bullet import arena, contact
+
+MASS, RADIUS, INERTIA = 0.3, 0.5, 0.03  # kg, m, kg·m²
+FORCE = 3.5  # N per unit of action
+GRAVITY = 9.81  # m/s²
+DAMPING = 0.04  # 1/s, and 1/m or 1/rad for the part that grows with speed: Bullet's default
+FRICTION, ROLLING_FRICTION = 1.1, 0.03  # the ball's, to be multiplied by the surface's friction; rolling in m
+GROUND_RESTITUTION = 0.7 * 0.5  # walls have none
+REST_SPEED = 0.2  # m/s: slower impacts do not rebound
+SLOP = 1e-5  # m of penetration that Bullet leaves
+
+
+class BallState(struct.PyTreeNode):
+    """Physics of one ball, in SI units and the world frame; all of it, so a state can be stored and restored.
+
+    Attributes:
+      position: `[3]` of the centre.
+      velocity: `[3]` of the centre.
+      angular_velocity: `[3]`.
+    """
+
+    position: jax.Array
+    velocity: jax.Array
+    angular_velocity: jax.Array
+
+
+class _Touch(NamedTuple):
+    """One surface that the ball may touch."""
+
+    normal: jax.Array
+    distance: jax.Array
+    friction: float
+    restitution: float
+
+
+class _Impulses(NamedTuple):
+    """What one contact has given so far: along the normal, about it, and `[2]` along and about its tangents."""
+
+    normal: jax.Array
+    spinning: jax.Array
+    rolling: jax.Array
+    sliding: jax.Array
+
+
+def _surfaces(position: jax.Array, walled: bool) -> list[_Touch]:
+    """The ground, and of the octagon the nearest wall and its neighbour: in a corner the ball touches both."""
+    up = jnp.array([0.0, 0.0, 1.0])
+    surfaces = [_Touch(up, position[2] - RADIUS, arena.GROUND_FRICTION, GROUND_RESTITUTION)]
+    if walled:
+        eighth = jnp.pi / 4
+        angle = jnp.arctan2(position[1], position[0])
+        nearest = jnp.round(angle / eighth) * eighth
+        for face in (nearest, nearest + jnp.where(angle > nearest, eighth, -eighth)):
+            normal = -jnp.stack([jnp.cos(face), jnp.sin(face), jnp.zeros(())])
+            distance = arena.WALL_DISTANCE + position @ normal - RADIUS
+            surfaces.append(_Touch(normal, distance, arena.WALL_FRICTION, 0.0))
+    return surfaces
+
+
+def _within(vector: jax.Array, bound: jax.Array) -> jax.Array:
+    """A vector, shortened to `bound`."""
+    return vector * jnp.minimum(1.0, bound / jnp.sqrt(vector @ vector + 1e-18))
+
+
+def _bounce(velocity: jax.Array, spin: jax.Array, surfaces: list[_Touch], dt: float) -> tuple[jax.Array, jax.Array]:
+    """Velocities `[3]` after the contacts' normal, spinning, rolling and sliding impulses, iterated as in Bullet."""
+    frames = [jnp.stack([s.normal, *contact.tangents(s.normal)]) for s in surfaces]
+    arms = [-RADIUS * s.normal for s in surfaces]
+    leaving = []
+    for surface, arm in zip(surfaces, arms, strict=True):
+        approach = (velocity + jnp.cross(spin, arm)) @ surface.normal
+        rebound = jnp.where(jnp.abs(approach) > REST_SPEED, jnp.maximum(-surface.restitution * approach, 0.0), 0.0)
+        depth = surface.distance + SLOP
+        leaving.append(rebound - jnp.where(depth > 0, 1.0, contact.ERP) * depth / dt)
+    mass_along = 1.0 / (1.0 / MASS + RADIUS**2 / INERTIA)
+
+    def iteration(_, carry):
+        velocity, spin, given = carry
+        given = list(given)
+        for k, (surface, arm, frame) in enumerate(zip(surfaces, arms, frames, strict=True)):
+            missing = leaving[k] - (velocity + jnp.cross(spin, arm)) @ frame[0]
+            normal = jnp.where(surface.distance < 0, jnp.maximum(given[k].normal + MASS * missing, 0.0), 0.0)
+            velocity = velocity + (normal - given[k].normal) / MASS * frame[0]
+            given[k] = given[k]._replace(normal=normal)
+        for k, (surface, frame) in enumerate(zip(surfaces, frames, strict=True)):
+            bound = ROLLING_FRICTION * surface.friction * given[k].normal
+            spinning = jnp.clip(given[k].spinning - INERTIA * (spin @ frame[0]), -bound, bound)
+            spin = spin + (spinning - given[k].spinning) / INERTIA * frame[0]
+            rolling = _within(given[k].rolling - INERTIA * (frame[1:] @ spin), bound)
+            spin = spin + (rolling - given[k].rolling) / INERTIA @ frame[1:]
+            given[k] = given[k]._replace(spinning=spinning, rolling=rolling)
+        for k, (surface, arm, frame) in enumerate(zip(surfaces, arms, frames, strict=True)):
+            bound = FRICTION * surface.friction * given[k].normal
+            speed = frame[1:] @ (velocity + jnp.cross(spin, arm))
+            sliding = _within(given[k].sliding - mass_along * speed, bound)
+            impulse = (sliding - given[k].sliding) @ frame[1:]
+            velocity, spin = velocity + impulse / MASS, spin + jnp.cross(arm, impulse) / INERTIA
+            given[k] = given[k]._replace(sliding=sliding)
+        return velocity, spin, given
+
+    nothing = _Impulses(jnp.zeros(()), jnp.zeros(()), jnp.zeros(2), jnp.zeros(2))
+    start = (velocity, spin, [nothing] * len(surfaces))
+    return jax.lax.fori_loop(0, contact.ITERATIONS, iteration, start)[:2]
+
+
+def _substep(ball: BallState, action: jax.Array, dt: float, walled: bool) -> BallState:
+    force = FORCE / MASS * jnp.append(action, 0.0) - jnp.array([0.0, 0.0, GRAVITY])
+    drag = DAMPING * (1 + jnp.linalg.norm(ball.velocity)) * ball.velocity
+    velocity = ball.velocity + dt * (force - drag)
+    spin = ball.angular_velocity * (1 - dt * DAMPING * (1 + jnp.linalg.norm(ball.angular_velocity)))
+    velocity, spin = _bounce(velocity, spin, _surfaces(ball.position, walled), dt)
+    return BallState(ball.position + dt * velocity, velocity, spin)
 
 
 class Ball:
@@ -13,20 +130,14 @@ class Ball:
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity")
 
-    def __init__(self, constants: BallConstants | None = None):
-        self.constants = constants or BallConstants()
-
     def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> BallState:
-        return BallState(position=position, velocity=jnp.zeros(2), rolling=jnp.zeros(2), spin=jnp.zeros(()))
+        return BallState(jnp.append(position, RADIUS - SLOP), jnp.zeros(3), jnp.zeros(3))
 
     def advance(self, physics: BallState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BallState:
-        def substep(_, ball):
-            return ball_physics.substep(ball, action, dt, walled, self.constants)
-
-        return jax.lax.fori_loop(0, substeps, substep, physics, unroll=True)
+        return jax.lax.fori_loop(0, substeps, lambda _, ball: _substep(ball, action, dt, walled), physics)
 
     def observe(self, physics: BallState, dt: float, walled: bool) -> jax.Array:
-        return jnp.concatenate([0.1 * physics.position, 0.2 * physics.velocity, 0.1 * physics.angular_velocity])
+        return jnp.concatenate([0.1 * physics.position[:2], 0.2 * physics.velocity[:2], 0.1 * physics.angular_velocity])
 
     def reward(self, action: jax.Array, physics: BallState, dt: float, walled: bool) -> jax.Array:
         return -0.5 * jnp.linalg.norm(action)
@@ -35,6 +146,4 @@ class Ball:
         return jnp.array(True)
 
     def from_recording(self, recording, prior: BallState | None) -> BallState:
-        return ball_physics.from_recording(
-            recording["position"], recording["linear_velocity"], recording["angular_velocity"]
-        )
+        return BallState(*(jnp.asarray(recording[name]) for name in self.recorded_state))

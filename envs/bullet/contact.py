@@ -16,7 +16,7 @@ from flax import struct
 ITERATIONS = 5
 ERP = 0.9  # share of a penetration that is removed per step
 LIMIT_ERP = 0.2  # the same of hinges beyond their limits
-DEEP = -0.04  # m or rad: what is violated by more is only stopped, not mended (Bullet's split-impulse threshold)
+DEEP = -0.04  # rad: limits that are violated by more only stop the hinge (Bullet's split-impulse threshold)
 
 
 class Joints(struct.PyTreeNode):
@@ -106,8 +106,7 @@ def solve(velocity: jax.Array, inverse_mass: jax.Array, joints: Joints, contacts
     normal_softness = contacts.active * _softness(contacts.normal, normal_changes, contacts.compliance)
     tangent_softness = _softness(contacts.tangents, tangent_changes)
     # A point above the surface may come down to it; one inside leaves.
-    erp = jnp.where(contacts.distance > DEEP, contacts.erp, 0.0)
-    leaving = jnp.where(contacts.distance > 0, -1.0, -erp) * contacts.distance / dt
+    leaving = jnp.where(contacts.distance > 0, -1.0, -contacts.erp) * contacts.distance / dt
 
     def iteration(carry, joint_order):
         velocity, by_joint, by_normal, by_tangents = carry[0], list(carry[1]), list(carry[2]), list(carry[3])

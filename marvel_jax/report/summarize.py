@@ -49,6 +49,7 @@ def summarize(
     return {
         "task": config.task,
         "method": config.method,
+        "simulator": config.simulator,
         "cost_limit": limit,
         "seeds": list(range(config.first_seed, config.first_seed + config.seeds)),
         "online_episodes": episodes,

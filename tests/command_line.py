@@ -1,0 +1,19 @@
+"""The command line for tests: in this process, at tiny sizes."""
+
+import pytest
+
+from marvel_jax import cli
+
+TINY = (
+    *("--hidden", "8", "--evaluation-episodes", "2", "--cpq.updates", "6", "--cpq.batch-size", "16"),
+    *("--alignment.updates", "6", "--alignment.batch-size", "16", "--sac.batch-size", "16"),
+    *("--online.iterations", "4", "--online.episodes", "2", "--online.updates", "3"),
+)
+
+
+def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Runs the command in this process; returns exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
