@@ -12,7 +12,12 @@ import mujoco
 
 
 def gymnasium_model(file: str) -> mujoco.MjModel:
-    """A model by its file name in the installed `gymnasium` package (which is not imported).
+    """A model by its file name in the installed `gymnasium` package; raises as `gymnasium_xml`."""
+    return load_model(gymnasium_xml(file))
+
+
+def gymnasium_xml(file: str) -> str:
+    """A model's text by its file name in the installed `gymnasium` package (which is not imported).
 
     Raises:
       ImportError: If Gymnasium is not installed.
@@ -20,7 +25,7 @@ def gymnasium_model(file: str) -> mujoco.MjModel:
     spec = importlib.util.find_spec("gymnasium")
     if spec is None or spec.origin is None:
         raise ImportError("Velocity tasks need Gymnasium's model files. Install them with `pip install gymnasium`.")
-    return load_model((Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file).read_text())
+    return (Path(spec.origin).parent / "envs" / "mujoco" / "assets" / file).read_text()
 
 
 def load_model(xml: str) -> mujoco.MjModel:

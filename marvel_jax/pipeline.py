@@ -137,6 +137,17 @@ class Pipeline:
                 break
         return checkpoint.restore(self.folder.checkpoints(name), self._placed(states[name]))
 
+    def policies(self) -> dict[str, Any]:
+        """Actors of all seeds (axis 0): "offline" is where finetuning starts, "finetuned" where it has come to.
+
+        Raises:
+          UserError: If a stage has no checkpoint.
+        """
+        plan = stages.plan(self.env, self.config.hyper)
+        before = {stage.name: self.restore(stage.name) for stage in plan[:-1]}
+        first = jax.jit(map_seeds(plan[-1].start))(self.shared, (self.keys, before))
+        return {"offline": actors_of(first), "finetuned": actors_of(self.restore(stages.FINETUNE))}
+
     def _placed(self, shapes: Any) -> Any:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_seed), shapes)
 

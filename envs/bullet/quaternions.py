@@ -60,3 +60,15 @@ def through_euler(q: jax.Array) -> jax.Array:
     (roll_c, pitch_c, yaw_c), (roll_s, pitch_s, yaw_s) = jnp.cos(half), jnp.sin(half)
     w = roll_c * pitch_c * yaw_c + roll_s * pitch_s * yaw_s
     return jnp.where(w * q[3] < 0, -q, q)
+
+
+def from_matrix(rotation: jax.Array) -> jax.Array:
+    """`[4]` as (w, x, y, z) of a rotation matrix `[3, 3]`, for viewers."""
+    trace = jnp.trace(rotation)
+    squares = jnp.append(trace, jnp.diag(rotation) * 2 - trace) + 1.0
+    largest = jnp.argmax(squares)
+    a, b, c = rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0], rotation[1, 0] - rotation[0, 1]
+    xy, xz, yz = (rotation[i, j] + rotation[j, i] for i, j in ((0, 1), (0, 2), (1, 2)))
+    _, x2, y2, z2 = squares
+    rows = jnp.array([[squares[0], a, b, c], [a, x2, xy, xz], [b, xy, y2, yz], [c, xz, yz, z2]])
+    return rows[largest] / jnp.linalg.norm(rows[largest])

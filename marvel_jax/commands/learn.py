@@ -138,6 +138,7 @@ def _finish(config: RunConfig, folder: RunFolder, pipeline: Any) -> None:
     """Writes the summary and the figures of a run that is done."""
     import jax
 
+    from marvel_jax.report.pictures import draw_trajectories
     from marvel_jax.report.summarize import summarize
 
     outcome = pipeline.outcome
@@ -146,6 +147,7 @@ def _finish(config: RunConfig, folder: RunFolder, pipeline: Any) -> None:
     task = configuration.find_task(config.task)
     result = summarize(config, task, pipeline.metrics.rows, outcome.offline, outcome.final, outcome.seconds, name)
     draw_runs([folder], folder.figures, {folder.path: result})
+    draw_trajectories(pipeline, folder.figures)
     runfolder.write_json(folder.summary, result)
 
 

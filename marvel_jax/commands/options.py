@@ -118,6 +118,10 @@ class Evaluate:
     """Which stage's policy."""
     simulator: SimulatorName | None = None
     """Play the episodes in the real simulator that the task is modelled on as well (needs the extra `simulators`)."""
+    render: Flag[bool] = False
+    """Also write an episode of the first seed as an animation (GIF) and as an interactive page (HTML)."""
+    out: Path | None = None
+    """Folder for what --render writes. Default: figures/ of the run."""
     json: Flag[bool] = False
     """Print one JSON object."""
 

@@ -100,15 +100,24 @@ def evaluate_command(options: Evaluate) -> int:
         configuration.check_simulator(configuration.find_task(config.task), options.simulator)
     folder = RunFolder(options.run)
     prepare_jax(config.seeds)
+    from marvel_jax.console import Reporter
+    from marvel_jax.pipeline import Pipeline
     from marvel_jax.report.evaluation import evaluate_run
 
-    result = evaluate_run(config, folder, options.stage, options.episodes, options.seed, options.simulator)
+    pipeline = Pipeline(config, folder, Reporter(quiet=True))
+    result = evaluate_run(pipeline, options.stage, options.episodes, options.seed, options.simulator)
+    if options.render:
+        from marvel_jax.report.pictures import render_run
+
+        result["rendered"] = [str(p) for p in render_run(pipeline, options.stage, options.out or folder.figures)]
     if options.json:
         print(json.dumps(result))
         return 0
     from marvel_jax.report.tables import print_evaluation
 
     print_evaluation(result)
+    for path in result.get("rendered", ()):
+        print(path)
     return 0
 
 

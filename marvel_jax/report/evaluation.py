@@ -6,11 +6,9 @@ import jax
 import numpy as np
 
 from marvel_jax.config import RunConfig
-from marvel_jax.console import Reporter
 from marvel_jax.evaluate import evaluate
 from marvel_jax.pipeline import Pipeline
 from marvel_jax.problem import from_environment
-from marvel_jax.runfolder import RunFolder
 from marvel_jax.seeds import map_seeds
 from marvel_jax.simulate import Simulator, actors_of
 
@@ -18,7 +16,7 @@ EPISODES_AT_ONCE = 5  # of each seed in a simulator
 
 
 def evaluate_run(
-    config: RunConfig, folder: RunFolder, stage: str, episodes: int, seed: int, simulator: str | None = None
+    pipeline: Pipeline, stage: str, episodes: int, seed: int, simulator: str | None = None
 ) -> dict[str, Any]:
     """Fresh episodes of every seed's policy after a stage; ready for JSON.
 
@@ -28,7 +26,7 @@ def evaluate_run(
     Raises:
       UserError: If the run has no checkpoint of that stage, or the simulator cannot be used.
     """
-    pipeline = Pipeline(config, folder, Reporter(quiet=True))
+    config = pipeline.config
     state = pipeline.restore(stage)
 
     def of_one_seed(shared, learner):
