@@ -33,6 +33,8 @@ def load_recording(path: str | Path, env: SafetyEnv) -> dict[str, np.ndarray]:
     Raises:
       ValueError: If the file is missing, is not a recording, or is of another task.
     """
+    if not isinstance(env, SafetyEnv):
+        raise ValueError(f"{env.spec.name} models no simulator: there is nothing to compare it with.")
     try:
         with np.load(path, allow_pickle=False) as data:
             recording = {name: data[name] for name in data.files}

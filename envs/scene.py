@@ -44,7 +44,7 @@ def scene(env: SafetyEnv) -> Scene | None:
     """The scene of one of this package's tasks; None for an environment of somebody else's."""
     if isinstance(env, BulletEnv):
         return _bullet(env)
-    if "qpos" in env.recorded_state:
+    if "qpos" in getattr(env, "recorded_state", ()):
         return _velocity(env)
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import tyro
 
-from marvel_jax.commands import learn, options, tools
+from marvel_jax.commands import learn, options, shared, tools
 from marvel_jax.errors import UserError
 
 _TYRO = (tyro.conf.OmitSubcommandPrefixes,)
@@ -40,6 +40,8 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         kind, command = COMMANDS[name]
+        # Before anything else: it may register the task that is asked for.
+        shared.load_env_module(learn.given_value(arguments, "--env-module"))
         default = learn.stage_defaults(kind, arguments[1:]) if issubclass(kind, options.StageOptions) else None
         keywords: dict[str, Any] = {} if default is None else {"default": default}
         given = tyro.cli(

@@ -49,6 +49,7 @@ class RunConfig:
       dataset: Path of the offline dataset; None is the one that comes with the package.
       hyper: All hyperparameters.
       simulator: The real simulator that the online stage plays in; None is this package's environment.
+      env_module: A user's module that registers the task; None for this package's.
     """
 
     task: str
@@ -58,6 +59,7 @@ class RunConfig:
     dataset: str | None
     hyper: Hyper
     simulator: str | None = None
+    env_module: str | None = None
 
 
 # Where a task needs other numbers than `hyper`'s defaults, for every method alike. BallRun's cost is a cliff: small
@@ -85,6 +87,22 @@ def find_task(name: str) -> TaskSpec:
     """A task's spec by name; a `UserError` has the nearest name."""
     try:
         return task_spec(name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def load_env_module(where: str | None) -> None:
+    """Imports a user's module that registers environments; does nothing for None.
+
+    Raises:
+      UserError: If it cannot be imported, or what it registers is refused.
+    """
+    if where is None:
+        return
+    from marvel_envs.registry import load_module
+
+    try:
+        load_module(where)
     except ValueError as error:
         raise UserError(str(error)) from None
 
@@ -199,4 +217,6 @@ def read(path: Path) -> RunConfig:
         raise UserError(f"There is no run configuration at {file}. Give a run folder or its config.json.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{file} cannot be read as a run's configuration ({error}).") from None
-    return from_json(data, file)
+    config = from_json(data, file)
+    load_env_module(config.env_module)
+    return config

@@ -18,16 +18,21 @@ from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
 
 
+def given_value(arguments: list[str], option: str) -> str | None:
+    """What follows an option on the command line, if it is there."""
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(option + "="):
+            return argument.partition("=")[2]
+    return None
+
+
 def stage_defaults(kind: type, arguments: list[str]) -> StageOptions:
     """The option defaults that --preset, --method, --config, --resume and --from imply."""
 
     def given(option: str) -> str | None:
-        for index, argument in enumerate(arguments):
-            if argument == option and index + 1 < len(arguments):
-                return arguments[index + 1]
-            if argument.startswith(option + "="):
-                return argument.partition("=")[2]
-        return None
+        return given_value(arguments, option)
 
     for option in ("--resume", "--config", "--from"):
         path = given(option)
@@ -57,6 +62,7 @@ def _with_config(kind: type, saved: RunConfig, method: str | None) -> StageOptio
         seed=saved.first_seed,
         dataset=None if saved.dataset is None else Path(saved.dataset),
         hyper=hyper,
+        env_module=saved.env_module,
         **({"simulator": saved.simulator} if issubclass(kind, OnlineOptions) else {}),
     )
 
@@ -72,6 +78,7 @@ def _run_config(options: StageOptions) -> RunConfig:
         dataset=None if options.dataset is None else str(options.dataset),
         hyper=options.hyper,
         simulator=getattr(options, "simulator", None),
+        env_module=None if options.env_module is None else _absolute(options.env_module),
     )
     configuration.check(config)
     if options.dataset is not None and not options.dataset.is_file():
@@ -80,6 +87,11 @@ def _run_config(options: StageOptions) -> RunConfig:
             f"marvel collect {options.task} --out {options.dataset}"
         )
     return config
+
+
+def _absolute(module: str) -> str:
+    """A file's path that holds from any working directory; a dotted name as it is."""
+    return str(Path(module).resolve()) if module.endswith(".py") else module
 
 
 def _open_folder(options: StageOptions, config: RunConfig) -> RunFolder:

@@ -32,6 +32,8 @@ class StageOptions:
     """Run folder to make; must not exist or be empty. Default: runs/TASK-METHOD-TIME."""
     dataset: Path | None = None
     """Offline dataset in DSRL's HDF5 layout. Default: the one that comes with the package."""
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments (see docs/your-own-environment.md)."""
     config: Path | None = None
     """Repeat a run: its config.json or folder gives task and defaults for all options."""
     resume: Path | None = None
@@ -74,6 +76,8 @@ class Finetune(OnlineOptions):
 class Tasks:
     """List the tasks."""
 
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments."""
     json: Flag[bool] = False
     """Print one JSON object per line."""
 
@@ -100,6 +104,8 @@ class Collect:
     """How often during training episodes are recorded."""
     episodes_per_stage: int = 10
     """Episodes recorded of each policy at each stage."""
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments."""
     quiet: Flag[bool] = False
     """No progress."""
 

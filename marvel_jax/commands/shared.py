@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from marvel_jax import config as configuration
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
 
@@ -19,6 +20,14 @@ def prepare_jax(seeds: int) -> None:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "marvel_jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def load_env_module(where: str | None) -> None:
+    """Imports a user's module, with JAX prepared: registering an environment already takes steps in it."""
+    if where is None:
+        return
+    prepare_jax(os.cpu_count() or 1)
+    configuration.load_env_module(where)
 
 
 def draw_runs(folders: list[RunFolder], out: Path, summaries: dict[Path, dict[str, Any]]) -> list[Path]:

@@ -86,7 +86,7 @@ def _changed(options: Collect) -> list[str]:
             value != field.default or field.name in ("episodes", "seed")
         ):
             values = value if isinstance(value, tuple) else (value,)
-            words += [f"--{field.name.replace('_', '-')}", *(f"{v:g}" for v in values)]
+            words += [f"--{field.name.replace('_', '-')}", *(v if isinstance(v, str) else f"{v:g}" for v in values)]
     return words
 
 
