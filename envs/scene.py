@@ -49,6 +49,12 @@ def scene(env: SafetyEnv) -> Scene | None:
     return None
 
 
+def _untouchable(model: mujoco.MjModel) -> mujoco.MjModel:
+    """The model without collisions: it is only shown."""
+    model.geom_contype[:] = model.geom_conaffinity[:] = 0
+    return model
+
+
 def _unsafe(env: BulletEnv) -> tuple[tuple[float, float, float, float], ...]:
     if env.walled:
         wall = arena.WALL_DISTANCE
@@ -65,7 +71,7 @@ def _bullet(env: BulletEnv) -> Scene:
     shown = [f"<body name='{name}'><freejoint/>{geom}</body>" for name, geom in bodies]
     floor = '<geom type="plane" size="150 150 0.1" rgba="0.8 0.8 0.8 1"/>'
     world = floor + regions + "".join(shown) + BEACON.format(size=0.4)
-    model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{world}</worldbody></mujoco>")
+    model = _untouchable(mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{world}</worldbody></mujoco>"))
     jitted = jax.jit(jax.vmap(poses))
 
     def numpy_poses(physics: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +140,7 @@ def _velocity(env: Any) -> Scene:
     from marvel_envs.mujoco_model import gymnasium_xml, load_model
 
     xml = gymnasium_xml(env.body.model).replace("</worldbody>", BEACON.format(size=0.15) + "</worldbody>")
-    model = load_model(xml)
+    model = _untouchable(load_model(xml))
     data = mujoco.MjData(env.physics.model)
 
     def poses(physics: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """An episode as an animation (GIF, drawn without a display) and as a page with Brax's interactive viewer."""
 
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.patches import Rectangle
 from marvel_jax.errors import UserError
 from marvel_jax.report.episodes import Episode
 
-FRAMES, FRAMES_PER_SECOND = 120, 20
+FRAMES, FRAMES_PER_SECOND = 80, 15
 SAFE, UNSAFE = "tab:blue", "tab:red"
 _ABOVE = np.array([0.0, 0.0, 1.2])  # m, of the beacon over the body
 _HIDDEN = np.array([0.0, 0.0, -100.0])
@@ -97,7 +98,9 @@ def _page(scene: Scene, positions: np.ndarray, rotations: np.ndarray, episode: E
     """Brax's viewer; a red ball over the body marks unsafe steps. Opening the page loads the viewer from the web."""
     from brax.io import html, mjcf
 
-    system: Any = mjcf.load_model(scene.model).tree_replace({"opt.timestep": dt})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Brax says that its pipelines are no longer maintained
+        system: Any = mjcf.load_model(scene.model).tree_replace({"opt.timestep": dt})
     marked = np.where(episode.cost[:, None] > 0, positions[:, 0] + _ABOVE, _HIDDEN)
     still = np.broadcast_to([1.0, 0.0, 0.0, 0.0], (len(marked), 1, 4))
     places, turns = np.concatenate([positions, marked[:, None]], axis=1), np.concatenate([rotations, still], axis=1)

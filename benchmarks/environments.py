@@ -1,0 +1,112 @@
+"""Environment steps per second of every task, beside the real simulators on the same machine.
+
+    uv run --extra simulators python benchmarks/environments.py [TASK ...]
+
+Random actions, at 1, 64, 1,024 and 4,096 environments, each measured for a second after compiling; the simulator is
+stepped through `marvel_envs.host` with one worker per core, before and after ours, and the faster of the two counts.
+Sizes at which a single step of all takes over four seconds are left out, and so are larger ones. Results are added to
+`results/environments.json` task by task, with `environments.png`. Twenty minutes on two cores.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+import common
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import numpy as np
+from marvel_envs import TASKS
+from marvel_envs.host import HostVector
+from matplotlib.figure import Figure
+
+COUNTS = (1, 64, 1024, 4096)
+SECONDS, TOO_SLOW, STEPS = 1.0, 4.0, 5
+
+
+def ours(task: str, count: int) -> dict[str, float]:
+    """Steps/s, compile seconds and bytes of `count` environments."""
+    env = marvel_envs.make(task)
+    physics = jax.jit(jax.vmap(env.initial_physics))(jax.random.split(jax.random.key(0), count))
+
+    def steps(physics: Any, key: jax.Array) -> Any:
+        def one(physics, key):
+            action = jax.random.uniform(key, (count, env.action_size), minval=-1.0)
+            after = jax.vmap(env.advance)(physics, action)
+            reward, cost, _ = jax.vmap(env.outcome)(physics, action, after)
+            return after, (jnp.sum(reward), jnp.sum(cost), jnp.sum(jax.vmap(env.observe)(after)))
+
+        return jax.lax.scan(one, physics, jax.random.split(key, STEPS))
+
+    clock = time.monotonic()
+    compiled = jax.jit(steps).lower(physics, jax.random.key(0)).compile()
+    compile_seconds = time.monotonic() - clock
+    memory: Any = compiled.memory_analysis()
+    size = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+    physics, _ = jax.block_until_ready(compiled(physics, jax.random.key(1)))
+    clock, calls = time.monotonic(), 0
+    while calls == 0 or time.monotonic() - clock < SECONDS:
+        physics, _ = jax.block_until_ready(compiled(physics, jax.random.key(calls)))
+        calls += 1
+    rate = calls * STEPS * count / (time.monotonic() - clock)
+    return {"steps_per_second": rate, "compile_seconds": compile_seconds, "bytes": float(size)}
+
+
+def theirs(task: str) -> float:
+    """Steps/s of the real simulator on all cores."""
+    spec, count = TASKS[task], 4 * (os.cpu_count() or 1)
+    action = np.random.default_rng(0).uniform(-1, 1, (50, count, spec.action_size))
+    with HostVector(spec.simulator, spec.simulator_id, count) as hosts:
+        hosts.reset(range(count))
+        hosts.step(action[0])
+        clock, steps = time.monotonic(), 0
+        while time.monotonic() - clock < SECONDS:
+            hosts.step(action[steps % 50])
+            steps += 1
+        return steps * count / (time.monotonic() - clock)
+
+
+def measure(task: str) -> dict[str, Any]:
+    """All sizes of one task, between two measurements of its simulator."""
+    before, sizes = theirs(task), {}
+    for count in COUNTS:
+        sizes[str(count)] = ours(task, count)
+        if count / sizes[str(count)]["steps_per_second"] > TOO_SLOW:
+            break
+    simulator = max(before, theirs(task))
+    best = sizes.get("1024", sizes[max(sizes, key=int)])
+    return {"simulator": simulator, "ours": sizes, "ratio_at_1024": best["steps_per_second"] / simulator}
+
+
+def draw(found: dict[str, Any]) -> None:
+    """Ours at 1,024 environments beside the simulator, per task."""
+    figure = Figure(figsize=(8, 0.35 * len(found) + 1.2), layout="constrained")
+    axes, rows = figure.subplots(), np.arange(len(found))
+    largest = [max(entry["ours"], key=lambda n: (int(n) <= 1024, int(n))) for entry in found.values()]
+    rates = [entry["ours"][n]["steps_per_second"] for entry, n in zip(found.values(), largest, strict=True)]
+    axes.barh(rows - 0.2, rates, 0.4, label="this package, 1,024 environments")
+    axes.barh(rows + 0.2, [e["simulator"] for e in found.values()], 0.4, label="real simulator, all cores")
+    axes.set_yticks(rows, list(found))
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("environment steps per second")
+    axes.legend()
+    figure.savefig(common.RESULTS / "environments.png", dpi=120)
+
+
+def main() -> None:
+    path = common.RESULTS / "environments.json"
+    found = json.loads(path.read_text())["tasks"] if path.exists() else {}
+    for task in sys.argv[1:] or TASKS:
+        found[task] = measure(task)
+        common.write("environments", "python benchmarks/environments.py", {"tasks": found})
+        rates = {n: round(e["steps_per_second"]) for n, e in found[task]["ours"].items()}
+        print(f"{task}: {rates}, simulator {found[task]['simulator']:.0f}", flush=True)
+        draw(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Scenes of all kinds of bodies, animations, pages and trajectories."""
+
+import base64
+import json
+import re
+import zlib
+
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import numpy as np
+import pytest
+from command_line import marvel
+from marvel_envs.bullet import quaternions
+from marvel_envs.scene import scene
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from marvel_jax.report import render, trajectories
+from marvel_jax.report.episodes import Episode
+
+
+def test_rotation_matrices_become_the_same_rotations():
+    rotations = Rotation.random(50, random_state=0)
+    ours = jax.vmap(quaternions.from_matrix)(jnp.asarray(rotations.as_matrix()))
+    same = np.abs(np.sum(np.asarray(ours)[:, [1, 2, 3, 0]] * rotations.as_quat(), axis=1))
+    np.testing.assert_allclose(same, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["BallCircle", "DroneRun", "CarRun", "AntCircle", "HopperVelocity"])
+def test_every_kind_of_body_can_be_shown(task, tmp_path):
+    env = marvel_envs.make(task)
+    shown = scene(env)
+    assert shown is not None
+    physics = jax.jit(jax.vmap(env.initial_physics))(jax.random.split(jax.random.key(0), 3))
+    episode = Episode(jax.device_get(physics), np.array([0.0, 1.0, 0.0]), 1.0)
+    gif, page = render.render(shown, episode, env.spec.control_dt, task, tmp_path)
+    with Image.open(gif) as image:
+        assert image.n_frames == 3
+    packed = max(re.findall(r"[A-Za-z0-9+/=]{400,}", page.read_text()), key=len)
+    system = json.loads(zlib.decompress(base64.b64decode(packed)))
+    heights = np.array([state["pos"] for state in system["states"]["x"]])[:, -1, 2]
+    assert (heights > 0).tolist() == [False, True, False]  # the beacon is up on unsafe steps only
+    assert "unsafe" in system["geoms"]
+    path = trajectories.draw(shown, {"offline": [episode], "finetuned": [episode]}, task, tmp_path / "t.png")
+    assert path.stat().st_size > 5000
+
+
+def test_a_run_is_rendered(finished, tmp_path, capsys):
+    assert (finished / "figures" / "trajectories.png").exists()
+    code, out, _ = marvel(capsys, "evaluate", str(finished), "--episodes", "1", "--render", "--out", str(tmp_path))
+    assert code == 0
+    assert "episode.gif" in out.replace("\n", "")
+    assert (tmp_path / "episode.html").exists()
