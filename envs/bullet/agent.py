@@ -23,8 +23,8 @@ class Agent(Protocol):
     @property
     def recorded_state(self) -> tuple[str, ...]: ...
 
-    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> Any:
-        """Physics at rest at `position` `[2]`, as the simulator's reset leaves it after one control step of `dt` s."""
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> Any:
+        """Physics placed at `position` `[2]`, as the simulator's reset leaves it: one control step later."""
         ...
 
     def advance(self, physics: Any, action: jax.Array, dt: float, substeps: int, walled: bool) -> Any:

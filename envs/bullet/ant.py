@@ -7,7 +7,7 @@ state is the recorded next one to rounding.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from marvel_envs.bullet import arena, contact, quaternions
+from marvel_envs.bullet import arena, contact
 from marvel_envs.bullet.contact import Joints
 from marvel_envs.bullet.multibody import BodyState, Link, Pose, Tree
 
@@ -102,19 +102,11 @@ class Ant:
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 
-    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> BodyState:
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BodyState:
         noise = jax.random.uniform(rng, (8,), minval=-0.1, maxval=0.1)
         ankles = jnp.array([0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0])
-        still = BodyState(
-            position=jnp.append(position, HEIGHT),
-            quaternion=quaternions.from_yaw(yaw),
-            velocity=jnp.zeros(3),
-            angular_velocity=jnp.zeros(3),
-            joint_angle=noise + jnp.pi / 2 * ankles,
-            joint_speed=jnp.zeros(8),
-        )
-        substeps = 4 if dt < 0.05 else 6
-        return self.advance(still, jnp.zeros(8), dt / substeps, substeps, False)
+        still = TREE.at_rest(jnp.append(position, HEIGHT), yaw, noise + jnp.pi / 2 * ankles)
+        return self.advance(still, jnp.zeros(8), dt, substeps, False)
 
     def advance(self, physics: BodyState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BodyState:
         def substep(_, ant: BodyState) -> BodyState:
@@ -168,11 +160,4 @@ class Ant:
 
     def from_recording(self, recording, prior: BodyState | None) -> BodyState:
         joints = 2 * jnp.asarray(recording["obs"])[13:29].reshape(8, 2)
-        return BodyState(
-            position=jnp.asarray(recording["position"]),
-            quaternion=jnp.asarray(recording["quaternion"]),
-            velocity=jnp.asarray(recording["linear_velocity"]),
-            angular_velocity=jnp.asarray(recording["angular_velocity"]),
-            joint_angle=(joints[:, 0] * (HIGH - LOW) + LOW + HIGH) / 2,
-            joint_speed=10 * joints[:, 1],
-        )
+        return TREE.from_recording(recording, (joints[:, 0] * (HIGH - LOW) + LOW + HIGH) / 2, 10 * joints[:, 1])

@@ -130,7 +130,7 @@ class Ball:
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity")
 
-    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> BallState:
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BallState:
         return BallState(jnp.append(position, RADIUS - SLOP), jnp.zeros(3), jnp.zeros(3))
 
     def advance(self, physics: BallState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BallState:

@@ -178,17 +178,11 @@ class Car:
     initial_yaw = float(np.pi)
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion")
 
-    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> BodyState:
-        still = BodyState(
-            position=jnp.append(position, HEIGHT),
-            quaternion=quaternions.from_yaw(yaw),
-            velocity=jnp.zeros(3),
-            angular_velocity=jnp.zeros(3),
-            joint_angle=jax.random.uniform(rng, (JOINTS,), minval=-0.1, maxval=0.1),
-            joint_speed=jnp.zeros(JOINTS),
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BodyState:
+        still = TREE.at_rest(
+            jnp.append(position, HEIGHT), yaw, jax.random.uniform(rng, (JOINTS,), minval=-0.1, maxval=0.1)
         )
-        substeps = 4 if dt < 0.05 else 6
-        return self.advance(still, jnp.zeros(2), dt / substeps, substeps, False)
+        return self.advance(still, jnp.zeros(2), dt, substeps, False)
 
     def advance(self, physics: BodyState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BodyState:
         def substep(_, car: BodyState) -> BodyState:
@@ -215,11 +209,5 @@ class Car:
         return jnp.array(True)
 
     def from_recording(self, recording, prior: BodyState | None) -> BodyState:
-        return BodyState(
-            position=jnp.asarray(recording["position"]),
-            quaternion=jnp.asarray(recording["quaternion"]),
-            velocity=jnp.asarray(recording["linear_velocity"]),
-            angular_velocity=jnp.asarray(recording["angular_velocity"]),
-            joint_angle=jnp.zeros(JOINTS) if prior is None else prior.joint_angle,
-            joint_speed=jnp.zeros(JOINTS) if prior is None else prior.joint_speed,
-        )
+        hidden = (jnp.zeros(JOINTS),) * 2 if prior is None else (prior.joint_angle, prior.joint_speed)
+        return TREE.from_recording(recording, *hidden)

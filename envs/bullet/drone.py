@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from marvel_envs.bullet import drone_physics, quaternions
-from marvel_envs.bullet.drone_physics import DIRECTIONS, HOVER_SPEED, DroneState
+from marvel_envs.bullet.drone_physics import ACTION_RANGE, DIRECTIONS, HOVER_SPEED, DroneState
 
 HEIGHT = 0.17  # m, at reset: it stands on the ground
 
@@ -15,15 +15,17 @@ class Drone:
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 
-    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float) -> DroneState:
-        # The simulator's rotors go on through a reset at the last episode's speeds; here they hover.
+    def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> DroneState:
+        # The simulator's rotors go on through a reset at the last episode's speeds, which may be any.
+        speed_key, angle_key = jax.random.split(rng)
+        near_hover = 1 + ACTION_RANGE * jax.random.uniform(speed_key, (4,), minval=-1.0)
         return DroneState(
             position=jnp.append(position, HEIGHT),
             velocity=jnp.zeros(3),
             quaternion=quaternions.from_yaw(yaw),
             angular_velocity=jnp.zeros(3),
-            rotor_speed=jnp.asarray(DIRECTIONS * HOVER_SPEED, jnp.float32),
-            rotor_angle=jax.random.uniform(rng, (4,), maxval=2 * jnp.pi),
+            rotor_speed=DIRECTIONS * HOVER_SPEED * near_hover,
+            rotor_angle=jax.random.uniform(angle_key, (4,), maxval=2 * jnp.pi),
         )
 
     def advance(self, physics: DroneState, action: jax.Array, dt: float, substeps: int, walled: bool) -> DroneState:

@@ -78,8 +78,8 @@ class BulletEnv(SafetyEnv):
         return self.agent.from_recording(recording, prior)
 
     def _start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array) -> Any:
-        timing = self.timing
-        return self.agent.start(rng, position, yaw + self.agent.initial_yaw, timing.dt * timing.substeps)
+        heading = yaw + self.agent.initial_yaw
+        return self.agent.start(rng, position, heading, self.timing.dt, self.timing.substeps)
 
     def _agent_reward(self, action: jax.Array, after: Any) -> jax.Array:
         return self.agent.reward(action, after, self.timing.dt, self.walled)

@@ -112,6 +112,17 @@ class Tree:
             if k in hinges:
                 self.moves[k, hinges.index(k)] = 1.0
 
+    def at_rest(self, position: jax.Array, yaw: jax.Array, joint_angle: jax.Array) -> BodyState:
+        """Standing still at `position` `[3]`, upright, with given hinge angles `[j]`."""
+        zero = jnp.zeros(3)
+        return BodyState(position, quaternions.from_yaw(yaw), zero, zero, joint_angle, jnp.zeros_like(joint_angle))
+
+    def from_recording(self, recording, joint_angle: jax.Array, joint_speed: jax.Array) -> BodyState:
+        """A recorded base, with hinges that recordings have elsewhere or not at all."""
+        names = ("position", "quaternion", "linear_velocity", "angular_velocity")
+        position, quaternion, velocity, angular_velocity = (jnp.asarray(recording[name]) for name in names)
+        return BodyState(position, quaternion, velocity, angular_velocity, joint_angle, joint_speed)
+
     def pose(self, body: BodyState) -> Pose:
         """Positions, Jacobians and velocity-dependent accelerations of all links."""
         rotation, center, pivot, axis = [quaternions.matrix(body.quaternion)], [body.position], [], []
