@@ -44,7 +44,7 @@ def test_shipped_datasets_load_and_have_whole_episodes(task):
     returns, costs = data.episode_sums()
     assert len(returns) * data.task.episode_length == len(data.ends)
     assert costs.max() <= data.task.max_cost
-    assert {"position", "velocity", "rolling", "spin"} == set(data.physics)
+    assert {"position", "velocity", "angular_velocity"} == set(data.physics)
     assert np.all(data.transitions.discount == 1)  # Ball tasks only ever run out of time
     # Physics and observation are of the same moment.
     np.testing.assert_allclose(data.transitions.observation[:, :2], 0.1 * data.physics["position"], atol=1e-6)
