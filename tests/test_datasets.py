@@ -47,7 +47,7 @@ def test_shipped_datasets_load_and_have_whole_episodes(task):
     assert {"position", "velocity", "angular_velocity"} == set(data.physics)
     assert np.all(data.transitions.discount == 1)  # Ball tasks only ever run out of time
     # Physics and observation are of the same moment.
-    np.testing.assert_allclose(data.transitions.observation[:, :2], 0.1 * data.physics["position"], atol=1e-6)
+    np.testing.assert_allclose(data.transitions.observation[:, :2], 0.1 * data.physics["position"][:, :2], atol=1e-6)
 
 
 def test_dsrl_layout_without_physics_loads(tmp_path, arrays):
