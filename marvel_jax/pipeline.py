@@ -140,13 +140,12 @@ class Pipeline:
     def policies(self) -> dict[str, Any]:
         """Actors of all seeds (axis 0): "offline" is where finetuning starts, "finetuned" where it has come to.
 
-        Raises:
-          UserError: If a stage has no checkpoint.
+        To be called after `run`, whose states it uses.
         """
-        plan = stages.plan(self.env, self.config.hyper)
-        before = {stage.name: self.restore(stage.name) for stage in plan[:-1]}
-        first = jax.jit(map_seeds(plan[-1].start))(self.shared, (self.keys, before))
-        return {"offline": actors_of(first), "finetuned": actors_of(self.restore(stages.FINETUNE))}
+        finetuning = stages.plan(self.env, self.config.hyper)[-1]
+        before = {name: state for name, state in self.outcome.states.items() if name != stages.FINETUNE}
+        first = jax.jit(map_seeds(finetuning.start))(self.shared, (self.keys, before))
+        return {"offline": actors_of(first), "finetuned": actors_of(self.outcome.states[stages.FINETUNE])}
 
     def _placed(self, shapes: Any) -> Any:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_seed), shapes)

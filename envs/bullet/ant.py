@@ -130,13 +130,8 @@ class Ant:
         # Bullet knows which feet touched the ground when its last step began.
         pose = TREE.pose(TREE.backwards(physics, dt))
         up = jnp.array([0.0, 0.0, 1.0])
-        feet, knees = np.arange(4), SPHERE_CENTERS[:4]
-        ends = _touching(pose, up, feet)
-        other = _sphere_positions(pose, feet) - 2 * jnp.einsum("nij,nj->ni", pose.rotation[SPHERES[feet]], knees)
-        other = other - FOOT_RADIUS * up
-        touch = (arena.over_ground(ends, walled) & (ends[:, 2] < NEAR)) | (
-            arena.over_ground(other, walled) & (other[:, 2] < NEAR)
-        )
+        ends = _touching(pose, up, np.arange(8))  # of a foot: its own sphere, and the knee's, where it begins
+        touch = (arena.over_ground(ends, walled) & (ends[:, 2] < NEAR)).reshape(2, 4).any(axis=0)
         angle, speed = self._relative(physics)
         return jnp.concatenate(
             [
