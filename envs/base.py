@@ -73,9 +73,11 @@ class SafetyEnv(Env):
     def step(self, state: State, action: jax.Array) -> State:
         action = jnp.clip(action, -1.0, 1.0)
         physics = self.advance(state.pipeline_state, action)
-        reward, cost, termination = self.outcome(state.pipeline_state, action, physics)
+        outcome = self.outcome(state.pipeline_state, action, physics)
+        # Not weakly typed, as Python's numbers make them: a jitted step would compile again for its own result.
+        reward, cost, termination = (jnp.asarray(number, jnp.float32) for number in outcome)
         steps = state.info["steps"] + 1
-        truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, 0.0)
+        truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, jnp.zeros(()))
         return state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             pipeline_state=physics,
             obs=self.observe(physics),

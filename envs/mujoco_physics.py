@@ -60,12 +60,17 @@ class MujocoPhysics:
         self.model, self.frame_skip, self.tracked, self.derived = model, frame_skip, tracked, derived
 
     @cached_property
-    def _mjx(self) -> tuple[mjx.Model, mjx.Data]:
+    def _on_host(self) -> tuple[mjx.Model, mjx.Data]:
+        """Arrays of NumPy's: those of JAX would belong to the mesh under which they happened to be made first."""
         with jax.ensure_compile_time_eval():
             model = copy.copy(self.model)
             if model.opt.solver == mujoco.mjtSolver.mjSOL_PGS:  # MJX has none; Newton solves the same problem
                 model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
-            return mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")
+            return jax.device_get((mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")))
+
+    @property
+    def _mjx(self) -> tuple[mjx.Model, mjx.Data]:
+        return jax.tree.map(jnp.asarray, self._on_host)
 
     def _state(self, data: mjx.Data) -> MujocoState:
         derived = jnp.zeros(0)

@@ -1,10 +1,10 @@
 """How far an environment is from the simulator it models, measured on a recording of that simulator.
 
 A recording is an `.npz`, flat over steps: `obs`, `next_obs`, `action`, `reward`, `cost`, `episode` (which episode a
-step belongs to), and the state before and after, with the prefix `next_` for after: of the Bullet tasks `position`,
-`linear_velocity`, `angular_velocity`, `quaternion` (x, y, z, w), of the velocity tasks `qpos` and `qvel`. What a
-recording does not show (wheels' speeds, rotors' angles) is tracked: it is what our dynamics make of it from the start
-of the episode on, next to what the recording does show.
+step belongs to), and the state before and after, with the prefix `next_` for after: of the velocity tasks `qpos` and
+`qvel`, of the others `position`, `linear_velocity`, `angular_velocity`, `quaternion` (x, y, z, w) and what else
+`recorded_state` of the environment names. What a recording does not show (wheels' speeds, rotors' angles) is tracked:
+it is what our dynamics make of it from the start of the episode on, next to what the recording does show.
 """
 
 import zipfile
@@ -100,8 +100,8 @@ def formula_errors(env: SafetyEnv, recording: dict[str, np.ndarray], states: Sta
     ended = recording.get("terminated", np.zeros(len(reward), bool))
 
     def agreement(ours: jax.Array, theirs: np.ndarray, tolerance: float) -> float:
-        near = np.abs(np.asarray(ours) - theirs).reshape(len(theirs), -1).max(axis=1) <= tolerance
-        return float(np.mean(near))
+        near = np.abs(np.asarray(ours) - theirs) <= tolerance * np.maximum(1.0, np.abs(theirs))
+        return float(np.mean(near.reshape(len(theirs), -1).all(axis=1)))
 
     return {
         "reward_error": float(np.abs(reward - recording["reward"]).max()),

@@ -27,6 +27,10 @@ def make(name: str) -> Any:
         from marvel_envs.velocity import VelocityEnv
 
         return VelocityEnv(name)
+    if name.endswith("1"):
+        from marvel_envs.navigation.env import make as make_navigation
+
+        return make_navigation(name)
     from marvel_envs.bullet.env import make as make_bullet
 
     return make_bullet(name)

@@ -126,7 +126,40 @@ _VELOCITY_SPECS = (
     _velocity("Humanoid", (376, 17), 0.015, 1.4149, (0.0, 6768.6), action_scale=0.4),
 )
 
-TASKS = {spec.name: spec for spec in (*_BULLET_SPECS, *_VELOCITY_SPECS)}
+
+def _navigation(
+    name: str,
+    sizes: tuple[int, int],
+    timing: tuple[int, float],
+    reward_range: tuple[float, float],
+    max_cost: float,
+    summary: str,
+) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        observation_size=sizes[0],
+        action_size=sizes[1],
+        episode_length=timing[0],
+        control_dt=timing[1],
+        cost_limit=20.0,
+        reward_range=reward_range,
+        max_cost=max_cost,
+        ceiling=None,
+        source=f"Safety-Gymnasium 1.0.0, Safety{name}-v0",
+        summary=summary,
+    )
+
+
+_GOAL = "{} to goals, one after another, around eight hazards."
+_SMALL_CIRCLE = "{} fast along a circle of radius 1.5 m while |x| stays below 1.125 m."
+_NAVIGATION_SPECS = (
+    _navigation("PointGoal1", (60, 2), (1000, 0.02), (0.01196, 30.0711), 100.0, _GOAL.format("Slide")),
+    _navigation("CarGoal1", (72, 2), (1000, 0.04), (0.01223, 39.9078), 120.0, _GOAL.format("Drive")),
+    _navigation("PointCircle1", (28, 2), (500, 0.02), (20.0676, 61.7282), 200.0, _SMALL_CIRCLE.format("Slide")),
+    _navigation("CarCircle1", (40, 2), (500, 0.04), (8.0371, 24.9416), 250.0, _SMALL_CIRCLE.format("Drive")),
+)
+
+TASKS = {spec.name: spec for spec in (*_BULLET_SPECS, *_VELOCITY_SPECS, *_NAVIGATION_SPECS)}
 
 
 def task_spec(name: str) -> TaskSpec:

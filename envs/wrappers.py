@@ -145,21 +145,21 @@ class FreshReset(Wrapper):
         rng, fresh = jax.random.split(state.info["rng"])
         info = {k: v for k, v in state.info.items() if k not in ("rng", "final_observation")}
         stepped = self.env.step(state.replace(info=info), action)  # pyright: ignore[reportAttributeAccessIssue]
-        restarted = self.env.reset(fresh)
 
-        def select(new, old):
-            return jnp.where(stepped.done > 0, new, old)
+        def running(state: State) -> tuple:
+            return state.pipeline_state, state.obs, {k: v for k, v in state.info.items() if k not in _OUTCOME}
 
-        started = {k: v for k, v in restarted.info.items() if k not in _OUTCOME}
-        running = {k: stepped.info[k] for k in started}
+        def restart(carry: tuple) -> tuple:
+            (key, _), old = carry
+            started = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), running(self.env.reset(key)), old)
+            return (jax.random.fold_in(key, 0), jnp.array(False)), started
 
+        # A loop of at most one turn: unlike a `cond` it is skipped under `vmap` too, unless some episode has ended.
+        # (The key must change in it, or the compiler takes the reset for a constant of the loop and does it anyway.)
+        start = (fresh, stepped.done > 0), running(stepped)
+        _, (physics, observation, info) = jax.lax.while_loop(lambda carry: carry[0][1], restart, start)
         return stepped.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            pipeline_state=jax.tree.map(select, restarted.pipeline_state, stepped.pipeline_state),
-            obs=select(restarted.obs, stepped.obs),
-            info={
-                **stepped.info,
-                **jax.tree.map(select, started, running),
-                "rng": rng,
-                "final_observation": stepped.obs,
-            },
+            pipeline_state=physics,
+            obs=observation,
+            info={**stepped.info, **info, "rng": rng, "final_observation": stepped.obs},
         )

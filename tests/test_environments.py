@@ -103,6 +103,20 @@ def test_the_ball_stays_inside_the_walls():
     assert np.linalg.norm(position[..., :2], axis=-1).max() < 12.5  # corners are at 12.34, and fast balls penetrate
 
 
+@pytest.mark.parametrize("task", marvel_envs.TASKS)
+def test_a_steps_result_has_the_type_of_its_input(task):
+    """Down to weak types: otherwise a jitted step would compile again when given its own result."""
+    env = marvel_envs.FreshReset(marvel_envs.make(task))
+    before = jax.eval_shape(env.reset, jax.eval_shape(lambda: jax.random.key(0)))
+    after = jax.eval_shape(env.step, before, jax.ShapeDtypeStruct((env.action_size,), jnp.float32))
+
+    def types(state):
+        return jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+
+    assert types(after) == types(before)
+    assert after.obs.shape == (env.observation_size,)
+
+
 def test_unknown_task_names_the_nearest():
     with pytest.raises(ValueError, match="Did you mean BallCircle"):
         marvel_envs.task_spec("ballcirle")

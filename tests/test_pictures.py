@@ -11,8 +11,8 @@ import marvel_envs
 import numpy as np
 import pytest
 from command_line import marvel
-from marvel_envs.bullet import quaternions
-from marvel_envs.scene import scene
+from marvel_envs import quaternions
+from marvel_envs.scenes import scene
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
@@ -27,7 +27,10 @@ def test_rotation_matrices_become_the_same_rotations():
     np.testing.assert_allclose(same, 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("task", ["BallCircle", "DroneRun", "CarRun", "AntCircle", "HopperVelocity"])
+SHOWN = ["BallCircle", "DroneRun", "CarRun", "AntCircle", "HopperVelocity", "PointGoal1", "CarCircle1"]
+
+
+@pytest.mark.parametrize("task", SHOWN)
 def test_every_kind_of_body_can_be_shown(task, tmp_path):
     env = marvel_envs.make(task)
     shown = scene(env)

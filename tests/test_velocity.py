@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from marvel_envs import parity
 
+from marvel_jax.seeds import map_seeds
+
 # Generalized positions and velocities, largest error; the other tasks are in benchmarks/velocity_parity.py.
 BOUNDS = {"HopperVelocity": (1e-5, 1e-3), "HalfCheetahVelocity": (1e-5, 1e-3), "AntVelocity": (1e-3, 5e-2)}
 
@@ -37,3 +39,14 @@ def test_falling_terminates_and_is_no_truncation():
 def test_a_recording_of_another_task_is_refused():
     with pytest.raises(ValueError, match="HopperVelocity"):
         parity.load_recording(parity.shipped_recording("Walker2dVelocity"), marvel_envs.make("HopperVelocity"))
+
+
+def test_an_environment_first_used_on_several_devices_works_on_one():
+    env = marvel_envs.make("HopperVelocity")
+
+    def observed(_, key):
+        return env.observe(env.advance(env.initial_physics(key), np.zeros(env.action_size, np.float32)))
+
+    keys = jax.random.split(jax.random.key(0), 2)
+    together = jax.jit(map_seeds(observed))(0, keys)
+    np.testing.assert_allclose(together[1], jax.jit(observed)(0, keys[1]), atol=1e-5)

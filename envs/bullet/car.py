@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from marvel_envs.bullet import arena, contact, quaternions
+from marvel_envs import quaternions
+from marvel_envs.bullet import arena, contact
 from marvel_envs.bullet.contact import Joints
 from marvel_envs.bullet.multibody import BodyState, Link, Pose, Tree
 

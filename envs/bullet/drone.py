@@ -2,7 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from marvel_envs.bullet import drone_physics, quaternions
+from marvel_envs import quaternions
+from marvel_envs.bullet import drone_physics
 from marvel_envs.bullet.drone_physics import ACTION_RANGE, DIRECTIONS, HOVER_SPEED, DroneState
 
 HEIGHT = 0.17  # m, at reset: it stands on the ground

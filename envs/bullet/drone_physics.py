@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from marvel_envs.bullet import arena, contact, quaternions
+from marvel_envs import quaternions
+from marvel_envs.bullet import arena, contact
 from marvel_envs.bullet.contact import Contacts, Joints
 
 GRAVITY = 9.81  # m/s²

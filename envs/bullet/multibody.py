@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from marvel_envs.bullet import contact, quaternions
+from marvel_envs import quaternions
+from marvel_envs.bullet import contact
 from marvel_envs.bullet.contact import Contacts
+from marvel_envs.linear_algebra import inverse
 
 GRAVITY = 9.81  # m/s²
 DAMPING = 0.04  # 1/s, and 1/m or 1/rad for the part that grows with speed: Bullet's default for every link
@@ -83,16 +85,6 @@ class Pose(struct.PyTreeNode):
     angular: jax.Array
     acceleration: jax.Array
     angular_acceleration: jax.Array
-
-
-def _inverse(matrix: jax.Array) -> jax.Array:
-    """Of a positive definite matrix. Unrolled Gauss–Jordan runs across a batch, where LAPACK goes one by one."""
-    for k in range(len(matrix)):
-        pivot = 1.0 / matrix[k, k]
-        row, column = matrix[k] * pivot, matrix[:, k]
-        matrix = matrix - jnp.outer(column, row)
-        matrix = matrix.at[k].set(row).at[:, k].set(-column * pivot).at[k, k].set(pivot)
-    return matrix
 
 
 class Tree:
@@ -178,7 +170,7 @@ class Tree:
         local = jnp.einsum("lji,ljd->lid", pose.rotation, pose.angular)  # angular velocity in the frames of the inertia
         weights = jnp.concatenate([jnp.repeat(self.mass, 3), self.inertia.reshape(-1)])
         rows = jnp.concatenate([pose.linear, local]).reshape(len(weights), -1)
-        inverse_mass = _inverse(rows.T @ (weights[:, None] * rows))
+        inverse_mass = inverse(rows.T @ (weights[:, None] * rows))
         drag = DAMPING * (1 + jnp.linalg.norm(v, axis=1, keepdims=True)) * v
         acceleration = jnp.array([0.0, 0.0, -GRAVITY]) - pose.acceleration - drag
         spin = jnp.einsum("lji,lj->li", pose.rotation, w)

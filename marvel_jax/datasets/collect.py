@@ -1,5 +1,6 @@
 """Making a dataset: behaviour policies really trained online, at several cost limits, recorded at every stage."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -109,9 +110,11 @@ def collect(
 def _assemble(env: SafetyEnv, recorded: list[rollout.Rollout], keep: int, key: jax.Array) -> Dataset:
     """Joins recorded rollouts (`[runs, T, E, ...]` each), thins episodes and flattens the rest."""
 
+    def joined_axes(array: np.ndarray) -> np.ndarray:
+        return array.reshape(math.prod(array.shape[:2]), *array.shape[2:])  # -1 cannot be found of empty arrays
+
     def by_episode(array) -> np.ndarray:
-        moved = np.moveaxis(np.asarray(array), 1, 2)
-        return moved.reshape(-1, *moved.shape[2:])  # [runs · E, T, ...]
+        return joined_axes(np.moveaxis(np.asarray(array), 1, 2))  # [runs · E, T, ...]
 
     joined = jax.tree.map(
         lambda *arrays: np.concatenate([by_episode(a) for a in arrays]),
@@ -127,7 +130,7 @@ def _assemble(env: SafetyEnv, recorded: list[rollout.Rollout], keep: int, key: j
             f"All {len(costs)} recorded episodes cost more than {env.spec.max_cost:g}, the most a dataset of "
             f"{env.spec.name} keeps. Train longer (--iterations) or under smaller --limits."
         )
-    transitions, physics, ended = jax.tree.map(lambda a: a[kept].reshape(-1, *a.shape[2:]), joined)
+    transitions, physics, ended = jax.tree.map(lambda a: joined_axes(a[kept]), joined)
     ended[env.spec.episode_length - 1 :: env.spec.episode_length] = 1  # the recording's own end is a time limit
     fields = {path[-1].name: leaf for path, leaf in jax.tree_util.tree_flatten_with_path(physics)[0]}
     return Dataset(task=env.spec, transitions=transitions, ends=ended > 0, physics=fields)

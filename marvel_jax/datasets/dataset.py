@@ -165,4 +165,7 @@ def save(path: str | Path, dataset: Dataset, command: str) -> None:
         file.attrs["task"] = dataset.task.name
         file.attrs["command"] = command
         for name, array in {**arrays, **{f"physics/{n}": a for n, a in dataset.physics.items()}}.items():
-            file.create_dataset(name, data=np.asarray(array, np.float32), compression="gzip", shuffle=True)
+            packed: Any = (
+                {"compression": "gzip", "shuffle": True} if np.size(array) else {}
+            )  # HDF5 packs no empty arrays
+            file.create_dataset(name, data=np.asarray(array, np.float32), **packed)

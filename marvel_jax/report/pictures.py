@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from marvel_envs.scene import scene
+from marvel_envs.scenes import scene
 
 from marvel_jax.errors import UserError
 from marvel_jax.pipeline import Pipeline

@@ -6,18 +6,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from marvel_envs.scene import Scene
+from marvel_envs.scenes import Scene
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 
 from marvel_jax.errors import UserError
 from marvel_jax.report.episodes import Episode
 
 FRAMES, FRAMES_PER_SECOND = 80, 15
 SAFE, UNSAFE = "tab:blue", "tab:red"
-_ABOVE = np.array([0.0, 0.0, 1.2])  # m, of the beacon over the body
+DISC_COLORS = {"unsafe": UNSAFE, "goal": "tab:green", "object": "0.4"}
+_ABOVE = np.array([0.0, 0.0, 3.0])  # of the beacon over the body, in its own radii
 _HIDDEN = np.array([0.0, 0.0, -100.0])
 
 
@@ -40,10 +41,12 @@ def render(scene: Scene, episode: Episode, dt: float, title: str, folder: Path) 
         raise UserError(f"{folder} cannot be written ({error.strerror}). Give another --out.") from None
 
 
-def shade(axes: Axes, scene: Scene) -> None:
-    """Shades the unsafe region."""
+def shade(axes: Axes, scene: Scene, physics: Any, step: int) -> None:
+    """Shades the unsafe region, and draws what lies around at a step of an episode."""
     for left, right, low, high in scene.unsafe:
         axes.add_patch(Rectangle((left, low), right - left, high - low, color=UNSAFE, alpha=0.15, linewidth=0))
+    for disc in scene.discs(physics, step) if scene.discs else ():
+        axes.add_patch(Circle((disc.x, disc.y), disc.radius, color=DISC_COLORS[disc.kind], alpha=0.25, linewidth=0))
 
 
 def _animation(scene: Scene, positions: np.ndarray, episode: Episode, title: str, path: Path) -> Path:
@@ -55,12 +58,12 @@ def _animation(scene: Scene, positions: np.ndarray, episode: Episode, title: str
 
     def frame(step: int) -> None:
         axes.clear()
-        now, color = positions[step], UNSAFE if episode.cost[step] > 0 else SAFE
+        now, color = positions[step, : scene.agent_bodies], UNSAFE if episode.cost[step] > 0 else SAFE
         if scene.from_above:
-            shade(axes, scene)
+            shade(axes, scene, episode.physics, step)
             axes.plot(*positions[: step + 1, 0, :2].T, color="0.6", linewidth=1)
         _draw_body(axes, scene, now, across, up, color)
-        _place(axes, scene, positions, now)
+        _place(axes, scene, now)
         axes.set_aspect("equal")
         axes.set_title(f"{title}\nstep {step + 1}, cost so far {spent[step]:g}", fontsize=9)
 
@@ -77,12 +80,11 @@ def _draw_body(axes: Axes, scene: Scene, now: np.ndarray, across: int, up: int, 
     axes.scatter(now[:, across], now[:, up], s=60 if len(now) == 1 else 20, color=color, zorder=3)
 
 
-def _place(axes: Axes, scene: Scene, positions: np.ndarray, now: np.ndarray) -> None:
+def _place(axes: Axes, scene: Scene, now: np.ndarray) -> None:
     """The part of the world that the frame shows: all of an arena, else what is around the body."""
-    spread = np.abs(positions[:, 0, :2]).max()
-    if scene.from_above and spread < 15:
-        axes.set_xlim(-13, 13)
-        axes.set_ylim(-13, 13)
+    if scene.reach is not None:
+        axes.set_xlim(-scene.reach, scene.reach)
+        axes.set_ylim(-scene.reach, scene.reach)
         return
     x, y = now[0, 0], now[0, 1]
     half = 8.0 if scene.from_above else 2.0
@@ -101,7 +103,8 @@ def _page(scene: Scene, positions: np.ndarray, rotations: np.ndarray, episode: E
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Brax says that its pipelines are no longer maintained
         system: Any = mjcf.load_model(scene.model).tree_replace({"opt.timestep": dt})
-    marked = np.where(episode.cost[:, None] > 0, positions[:, 0] + _ABOVE, _HIDDEN)
+    size = scene.model.geom_rbound[-1]
+    marked = np.where(episode.cost[:, None] > 0, positions[:, 0] + size * _ABOVE, _HIDDEN)
     still = np.broadcast_to([1.0, 0.0, 0.0, 0.0], (len(marked), 1, 4))
     places, turns = np.concatenate([positions, marked[:, None]], axis=1), np.concatenate([rotations, still], axis=1)
     states: list[Any] = [SimpleNamespace(x=SimpleNamespace(pos=p, rot=r)) for p, r in zip(places, turns, strict=True)]

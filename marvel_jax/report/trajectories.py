@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from marvel_envs.scene import Scene
+from marvel_envs.scenes import Scene
 from matplotlib.figure import Figure
 
 from marvel_jax.report.episodes import Episode
@@ -43,11 +43,15 @@ def _paths(axes, scene: Scene, episodes: dict[str, list[Episode]]) -> None:
             reach = max(reach, float(np.abs(path).max()))
             axes.plot(*path.T, color=COLORS[name], alpha=0.8, linewidth=1, label=None if number else name)
             axes.plot(*path[0], "o", color=COLORS[name], markersize=3)
-    shade(axes, scene)
-    axes.set_xlim(-1.1 * reach if reach < 15 and scene.speed is None else -1, 1.1 * reach)
-    axes.set_ylim(*((-1.1 * reach, 1.1 * reach) if scene.speed is None else (-4, 4)))
-    if scene.speed is None:
+    shade(axes, scene, next(iter(episodes.values()))[0].physics, 0)  # all start from the same layout
+    if scene.reach is not None:
+        reach = min(1.1 * reach, scene.reach)
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(-reach, reach)
         axes.set_aspect("equal")
+    else:
+        axes.set_xlim(-1, 1.1 * reach)
+        axes.set_ylim(-4, 4)
     axes.set_xlabel("x, m")
     axes.set_ylabel("y, m")
 

@@ -1,0 +1,34 @@
+"""Scenes of the velocity tasks: MuJoCo's models as they are."""
+
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's names come from a compiled module that pyright cannot read.
+
+from typing import Any
+
+import mujoco
+import numpy as np
+from marvel_envs.mujoco_model import gymnasium_xml, load_model
+from marvel_envs.scenes.parts import BEACON, Scene, untouchable
+
+
+def velocity_scene(env: Any) -> Scene:
+    """Of one of the six tasks."""
+    xml = gymnasium_xml(env.body.model).replace("</worldbody>", BEACON.format(size=0.15) + "</worldbody>")
+    model = untouchable(load_model(xml))
+    data = mujoco.MjData(env.physics.model)
+
+    def poses(physics: Any) -> tuple[np.ndarray, np.ndarray]:
+        positions, rotations = [], []
+        for qpos in np.asarray(physics.qpos):
+            data.qpos[:] = qpos
+            mujoco.mj_kinematics(env.physics.model, data)
+            positions.append(data.xpos[1:].copy())
+            rotations.append(data.xquat[1:].copy())
+        return np.stack(positions), np.stack(rotations)
+
+    def speed(physics: Any) -> np.ndarray:
+        velocity = np.diff(np.asarray(physics.tracked), axis=0) / env.spec.control_dt
+        velocity = np.concatenate([velocity[:1], velocity])
+        return np.linalg.norm(velocity, axis=1) if env.body.planar_speed else velocity[:, 0]
+
+    return Scene(model, poses, model.nbody - 2, (), False, speed=speed, speed_limit=env.body.speed_limit)

@@ -1,0 +1,140 @@
+"""Navigation tasks: against recordings of Safety-Gymnasium, and their parts against what they promise."""
+
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import numpy as np
+import pytest
+from marvel_envs import parity
+from marvel_envs.navigation import car, layout, soft_contact, vase
+from marvel_envs.navigation.lidar import BINS, lidar
+from marvel_envs.navigation.point import Point
+
+# Largest tolerated 99th percentile of a one-step velocity error, m/s, and median replay error over 25 steps.
+BOUNDS = {"PointGoal1": (1e-3, 1e-3), "CarCircle1": (1e-5, 1e-5)}
+
+
+@pytest.mark.parametrize("task", BOUNDS)
+def test_matches_the_recorded_simulator(task):
+    env = marvel_envs.make(task)
+    recording = parity.load_recording(parity.shipped_recording(task), env)
+    recording = {name: array[:600] for name, array in recording.items()}
+    states = parity.tracked_states(env, recording)
+    formulas = parity.formula_errors(env, recording, states)
+    assert formulas["cost_agreement"] == formulas["termination_agreement"] == formulas["reward_agreement"] == 1.0
+    assert formulas["observation_agreement"] > 0.95  # others: the accelerometer of an agent that touches the vase
+    step, replay = BOUNDS[task]
+    assert parity.one_step_errors(recording, states)["velocity"]["p99"] < step
+    errors, _ = parity.replay_errors(env, recording, states, (25,))[25]
+    assert np.median(errors["position"]) < replay
+
+
+def test_a_pushed_vase_goes_where_the_simulators_goes():
+    env = marvel_envs.make("CarGoal1")
+    recording = parity.load_recording(parity.shipped_recording("CarGoal1"), env)
+    recording = {name: array[400:600] for name, array in recording.items()}  # the episode that steers at the vase
+    states = parity.tracked_states(env, recording)
+    moved = np.linalg.norm((recording["next_vase"] - recording["vase"])[:, :2], axis=1)
+    error = np.linalg.norm(np.asarray(states.advanced.vase - recording["next_vase"])[:, :2], axis=1)
+    assert np.sum(moved > 1e-3) > 20
+    assert error[moved > 1e-3].mean() < 0.3 * moved[moved > 1e-3].mean()
+    assert error[moved < 1e-6].max() < 1e-3
+
+
+def test_layouts_keep_their_distances_and_fill_the_arena():
+    env = marvel_envs.make("PointGoal1")
+    physics = jax.jit(jax.vmap(env.initial_physics))(jax.random.split(jax.random.key(0), 500))
+    places = [physics.position[:, None, :2], physics.goal[:, None], physics.hazards, physics.vase[:, None, :2]]
+    places = np.concatenate(places, axis=1)
+    keepouts = np.array([0.4, 0.305, *[0.18] * 8, 0.15])
+    distances = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+    assert (distances >= keepouts + keepouts[:, None] - 1e-5)[:, ~np.eye(11, dtype=bool)].all()
+    assert (np.abs(places).max(axis=2) <= 1.5 - keepouts + 1e-5).all()
+    assert np.abs(places).max(axis=(0, 2)) == pytest.approx(1.5 - keepouts, abs=0.02)
+    first = jax.jit(env.observe)(jax.tree.map(lambda x: x[0], physics))
+    assert first.shape == (env.observation_size,)
+
+
+def test_a_reached_goal_pays_and_moves_away():
+    env = marvel_envs.make("PointGoal1")
+    physics = jax.jit(jax.vmap(env.initial_physics))(jax.random.split(jax.random.key(1), 200))
+    # On the goal's rim, going in.
+    toward = jnp.zeros((200, 3)).at[:, 0].set(1.0)
+    position = jnp.concatenate([physics.goal - jnp.array([0.301, 0.0]), jnp.full((200, 1), 0.1)], axis=1)
+    physics = physics.replace(agent=physics.agent.replace(position=position, velocity=toward))
+    action = jnp.zeros((200, 2))
+    after = jax.jit(jax.vmap(env.advance))(physics, action)
+    reward, _, termination = jax.vmap(env.outcome)(physics, action, after)
+    assert np.asarray(reward) == pytest.approx(1.02, abs=0.005)
+    assert not termination.any()
+    assert (np.linalg.norm(after.goal - after.position[:, :2], axis=1) >= 0.4 + 0.305 - 1e-5).all()
+    to_hazards = np.linalg.norm(after.goal[:, None] - after.hazards, axis=-1)
+    assert (to_hazards >= 0.305 + 0.18 - 1e-5).all()
+    resting = jax.jit(jax.vmap(env.advance))(after, action)
+    np.testing.assert_array_equal(resting.goal, after.goal)
+
+
+def test_no_room_for_a_goal_ends_the_search():
+    corners = jnp.array([[-0.6, -0.6], [-0.6, 0.6], [0.6, -0.6], [0.6, 0.6]])
+    full = layout.draw_clear_of(jax.random.key(0), jnp.array(True), 0.3, corners, jnp.full(4, 3.0))
+    assert not bool(full[1])
+    roomy = layout.draw_clear_of(jax.random.key(0), jnp.array(True), 0.3, corners, jnp.full(4, 0.1))
+    assert bool(roomy[1])
+
+
+def test_lidar_turns_with_the_agent():
+    objects = jax.random.uniform(jax.random.key(0), (5, 2), minval=-1.5, maxval=1.5)
+
+    def seen(angle):
+        rotation = jnp.zeros((3, 3)).at[:2, :2].set(vase.turn(angle)).at[2, 2].set(1.0)
+        return lidar(objects, jnp.array([0.1, -0.2, 0.1]), rotation, 3.0)
+
+    bin_angle = 2 * np.pi / BINS
+    np.testing.assert_allclose(seen(jnp.array(0.2 + 3 * bin_angle)), jnp.roll(seen(jnp.array(0.2)), -3), atol=1e-5)
+    ahead = lidar(jnp.array([[1.0, 1e-5]]), jnp.zeros(3), jnp.eye(3), 3.0)
+    np.testing.assert_allclose(ahead, [2 / 3, *[0.0] * (BINS - 2), 2 / 3], atol=1e-4)
+
+
+@pytest.mark.parametrize("agent", [Point(), car.Car()])
+def test_a_vase_gets_out_of_the_way(agent):
+    """Agents that drive 0.6 m through where a vase stood end up clear of it, and have not touched others."""
+    parts, steps = agent.footprint, 30
+    keys = jax.random.split(jax.random.key(0), 3)
+    side, vase_yaw, yaw = (jax.random.uniform(key, (200,), minval=-0.4, maxval=0.4) for key in keys)
+    start = jnp.stack([jnp.full(200, 0.4), side, vase_yaw], axis=1)
+
+    def drive(standing, yaw):
+        def step(at, number):
+            position = jnp.stack([0.02 * number, jnp.zeros(())])
+            at = vase.pushed(at, parts, position, yaw)
+            return at, vase.deepest_overlap(at, parts, position, yaw)[0]
+
+        return jax.lax.scan(step, standing, jnp.arange(steps))
+
+    end, depth = jax.jit(jax.vmap(drive))(start, yaw)
+    assert depth.max() < 2e-3
+    moved = np.linalg.norm((end - start)[:, :2], axis=1)
+    assert moved[np.abs(side) < 0.1].min() > 0.1
+    np.testing.assert_array_equal(end[np.abs(side) > 0.36], start[np.abs(side) > 0.36])
+
+
+def test_contact_forces_balance_accelerations():
+    """At the minimum the gradient vanishes, and adhering contacts only push."""
+    state = car.Car().start(jnp.zeros(2), jnp.array(0.3))
+    state = state.replace(position=jnp.array([0.0, 0.0, 0.0995]), velocity=jnp.array([0.3, 0.2, -0.1]))
+    rotation = jnp.asarray([[np.cos(0.3), -np.sin(0.3), 0], [np.sin(0.3), np.cos(0.3), 0], [0, 0, 1]], jnp.float32)
+    contacts = car._contacts(state, rotation)
+    assert (contacts.stiffness > 0).all()
+    free = jnp.zeros(car.DIMENSIONS).at[2].set(-9.81)
+
+    def objective(a):
+        z = jnp.einsum("nkd,d->nk", contacts.jacobian, a) - contacts.target
+        across = jnp.asarray(soft_contact.FRICTION) * z[:, 1:]
+        edges = jnp.stack([z[:, :1] + across, z[:, :1] - across])
+        soft = jnp.sum(contacts.stiffness[:, None] * jnp.minimum(0.0, edges) ** 2)
+        return 0.5 * ((a - free) @ car.MASS_MATRIX @ (a - free) + soft)
+
+    a = soft_contact.solve(jnp.asarray(car.MASS_MATRIX), free, contacts, jnp.zeros(car.DIMENSIONS))
+    at_start, at_end = (np.abs(jax.grad(objective)(x)).max() for x in (free, a))
+    assert at_end < 1e-4 * at_start
+    assert float(a[2]) > 0  # thrown up: the wheels are half a millimetre in the ground
