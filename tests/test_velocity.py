@@ -44,9 +44,11 @@ def test_a_recording_of_another_task_is_refused():
 def test_an_environment_first_used_on_several_devices_works_on_one():
     env = marvel_envs.make("HopperVelocity")
 
-    def observed(_, key):
-        return env.observe(env.advance(env.initial_physics(key), np.zeros(env.action_size, np.float32)))
+    def observed(_, seed):
+        key, action = seed
+        return env.observe(env.advance(env.initial_physics(key), action))
 
-    keys = jax.random.split(jax.random.key(0), 2)
-    together = jax.jit(map_seeds(observed))(0, keys)
-    np.testing.assert_allclose(together[1], jax.jit(observed)(0, keys[1]), atol=1e-5)
+    seeds = jax.random.split(jax.random.key(0), 2), np.zeros((2, env.action_size), np.float32)
+    together = jax.jit(map_seeds(observed))(0, seeds)
+    placed = jax.device_put(seeds[1], together.sharding)  # what comes from several devices remembers them
+    np.testing.assert_allclose(together[1], jax.jit(observed)(0, (seeds[0][1], placed[1])), atol=1e-5)
