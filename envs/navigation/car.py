@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from marvel_envs import quaternions
-from marvel_envs.navigation import soft_contact
+from marvel_envs import constraints, quaternions
 from marvel_envs.navigation.agent import GRAVITY, SUBSTEPS, Footprint, body_sensors
+from marvel_envs.navigation.soft_contact import soft_contacts
 
 DENSITY = 5.0  # kg/m³
 HEIGHT = 0.1  # m, of the origin at reset
@@ -177,7 +177,7 @@ def _acceleration(car: CarState) -> jax.Array:
     force = jnp.concatenate([jnp.zeros(6), torque, -DAMPING * ball]) - gyroscopic
     fall = jnp.concatenate([-GRAVITY * rotation[2], jnp.zeros(8)])
     free = jnp.asarray(_INVERSE_MASS) @ force + fall
-    return soft_contact.solve(jnp.asarray(MASS_MATRIX), free, _contacts(car, rotation), car.acceleration)
+    return constraints.solve(jnp.asarray(MASS_MATRIX), free, _contacts(car, rotation), car.acceleration)
 
 
 def _touch_weights() -> np.ndarray:
@@ -192,7 +192,7 @@ def _touch_weights() -> np.ndarray:
 _TOUCH_WEIGHTS = _touch_weights()
 
 
-def _contacts(car: CarState, rotation: jax.Array) -> soft_contact.SoftContacts:
+def _contacts(car: CarState, rotation: jax.Array) -> constraints.Rows:
     """Of the lowest points of both rims of both wheels, and of the ball, with the floor; all in the car's frame."""
     up = rotation[2]
     rim = -jnp.stack([jnp.zeros(()), up[1], up[2]]) * WHEEL_RADIUS / jnp.hypot(up[1], up[2])
@@ -214,4 +214,4 @@ def _contacts(car: CarState, rotation: jax.Array) -> soft_contact.SoftContacts:
     angular = jnp.concatenate([jnp.zeros_like(own), turning, angular], axis=2)
     velocity = jnp.concatenate([car.velocity @ rotation, car.spin])
     jacobian = jnp.concatenate([linear, angular], axis=1)
-    return soft_contact.soft_contacts(jacobian, distance, velocity, jnp.asarray(_TOUCH_WEIGHTS))
+    return soft_contacts(jacobian, distance, velocity, jnp.asarray(_TOUCH_WEIGHTS))
