@@ -5,7 +5,8 @@ They minimize
     ½·(a − a₀)ᵀ·M·(a − a₀) + Σ over rows i  ½·D_i·min(0, J_i·a − a*_i)²
 
 with a₀ the accelerations without constraints. A joint limit or a frictionless contact is one row, a contact with
-friction one row per edge of its cone. The minimum is unique; Newton's method with a line search finds it in a few steps.
+friction one row per edge of its cone. The minimum is unique, and Newton's method with a line search finds it in a few
+steps.
 (Todorov, "Convex and analytically-invertible dynamics with contacts and constraints", 2014; MuJoCo's documentation,
 chapter Computation.)
 """

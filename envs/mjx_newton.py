@@ -5,8 +5,12 @@ on a CPU takes ten times as long as all the rest. The problem is the same (see `
 one minimum; how far a few steps are from it is what `marvel parity` measures.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# MuJoCo's names come from a compiled module that pyright cannot read.
+
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import mujoco
@@ -15,9 +19,9 @@ from mujoco import mjx
 from mujoco.mjx._src import solver, support
 
 
-def solve(model: mjx.Model, data: mjx.Data) -> mjx.Data:
+def solve(model: mjx.Model, data: mjx.Data) -> Any:
     """MJX's `solver.solve`, for models whose only constraints are joint limits and contacts."""
-    inside = data._impl
+    inside: Any = data._impl
     rows = constraints.Rows(inside.efc_J, inside.efc_aref, inside.efc_D)
     mass = support.full_m(model, data)
     acceleration = constraints.solve(mass, data.qacc_smooth, rows, data.qacc_warmstart)
