@@ -2,35 +2,43 @@
 
     uv run --extra simulators python benchmarks/real_finetuning.py
 
-BallCircle at preset `quick` (four seeds, 200 online episodes), finetuned here and in Bullet-Safety-Gym from the same
-offline policies, each evaluated where it was finetuned. Writes `results/real-finetuning.json`, in five minutes.
+Preset `quick` (200 online episodes), finetuned here and in the real simulator from the same offline policies, each
+evaluated where it was finetuned: BallCircle with four seeds, HalfCheetahVelocity with two and a dataset collected for it.
+Writes `results/real-finetuning.json`; five minutes for the ball, half an hour for the cheetah.
 """
 
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import common
-from transfer import marvel
+from marvel_envs import TASKS
+from transfer import dataset, marvel
 
-TASK, SIMULATOR = "BallCircle", "bullet-safety-gym"
+SEEDS = {"BallCircle": 4, "HalfCheetahVelocity": 2}
 KEPT = ("offline", "final", "safe_seeds", "violation", "seconds", "per_seed")
+
+
+def measure(task: str, folder: Path) -> dict[str, Any]:
+    """Summaries of both runs, by where they were finetuned."""
+    here, there = str(folder / "here"), str(folder / "there")
+    simulator, seeds = TASKS[task].simulator, str(SEEDS[task])
+    first = marvel("run", task, "--preset", "quick", "--seeds", seeds, *dataset(task, folder), "--out", here, "--json")
+    second = marvel("finetune", "--from", here, "--simulator", simulator, "--out", there, "--json")
+    summaries = {"here": json.loads(first), simulator: json.loads(second)}
+    return {where: {name: summary[name] for name in KEPT} for where, summary in summaries.items()}
 
 
 def main() -> None:
     found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        here, there = Path(folder) / "here", Path(folder) / "there"
-        runs = {
-            "here": ("run", TASK, "--preset", "quick", "--out", str(here)),
-            SIMULATOR: ("finetune", "--from", str(here), "--simulator", SIMULATOR, "--out", str(there)),
-        }
-        for where, words in runs.items():
-            summary = json.loads(marvel(*words, "--json"))
-            found[where] = {name: summary[name] for name in KEPT}
-            reward, cost = summary["final"]["reward"]["iqm"], summary["final"]["cost"]["iqm"]
-            print(f"{where}: reward {reward:.0f}, cost {cost:.1f}, violation {summary['violation']:.2f}", flush=True)
-    common.write("real-finetuning", "python benchmarks/real_finetuning.py", {"task": TASK, "runs": found})
+    for task in SEEDS:
+        with tempfile.TemporaryDirectory() as folder:
+            found[task] = measure(task, Path(folder))
+        for where, run in found[task].items():
+            reward, cost = run["final"]["reward"]["iqm"], run["final"]["cost"]["iqm"]
+            print(f"{task} {where}: reward {reward:.0f}, cost {cost:.1f}, violation {run['violation']:.2f}", flush=True)
+        common.write("real-finetuning", "python benchmarks/real_finetuning.py", {"tasks": found})
 
 
 if __name__ == "__main__":
