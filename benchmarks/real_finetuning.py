@@ -3,7 +3,7 @@
     uv run --extra simulators python benchmarks/real_finetuning.py
 
 Preset `quick` (200 online episodes), finetuned here and in the real simulator from the same offline policies, each
-evaluated where it was finetuned: BallCircle with four seeds, HalfCheetahVelocity with two and a dataset collected for it.
+evaluated where it was finetuned: BallCircle with four seeds, HalfCheetahVelocity with two and a dataset of its own.
 Writes `results/real-finetuning.json`; five minutes for the ball, half an hour for the cheetah.
 """
 

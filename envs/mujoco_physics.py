@@ -15,7 +15,7 @@ import mujoco
 from flax import struct
 
 with contextlib.redirect_stdout(io.StringIO()):  # MJX prints that its optional Warp backend is not installed
-    from marvel_envs import mjx_contact, mjx_newton
+    from marvel_envs import mjx_batched, mjx_contact
     from mujoco import mjx
 
 mjx_contact.install()
@@ -83,13 +83,13 @@ class MujocoPhysics:
         model, data = self._mjx
         with jax.default_matmul_precision("highest"):
             data = data.replace(qpos=jnp.asarray(qpos, jnp.float32), qvel=jnp.asarray(qvel, jnp.float32))
-            with mjx_newton.installed(self.model):
+            with mjx_batched.installed(self.model):
                 return self._state(mjx.forward(model, data))
 
     def advance(self, state: MujocoState, control: jax.Array) -> MujocoState:
         """One control step under actuator inputs `[nu]`."""
         model, data = self._mjx
         data = data.replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warmstart, ctrl=control)
-        with jax.default_matmul_precision("highest"), mjx_newton.installed(self.model):
+        with jax.default_matmul_precision("highest"), mjx_batched.installed(self.model):
             data = jax.lax.fori_loop(0, self.frame_skip, lambda _, d: mjx.step(model, d), data)
             return self._state(data)
