@@ -56,14 +56,17 @@ class SafetyEnv(Env):
         """
 
     def reset(self, rng: jax.Array) -> State:
-        return self.reset_to(self.initial_physics(rng))
+        with jax.default_matmul_precision("highest"):
+            return self.reset_to(self.initial_physics(rng))
 
     def reset_to(self, physics: Any) -> State:
         """The first state of an episode that starts from given physics."""
+        with jax.default_matmul_precision("highest"):
+            observation = self.observe(physics)
         zero = jnp.zeros(())
         return State(
             pipeline_state=physics,
-            obs=self.observe(physics),
+            obs=observation,
             reward=zero,
             done=zero,
             metrics={"cost": zero, "reward": zero},
@@ -72,15 +75,17 @@ class SafetyEnv(Env):
 
     def step(self, state: State, action: jax.Array) -> State:
         action = jnp.clip(action, -1.0, 1.0)
-        physics = self.advance(state.pipeline_state, action)
-        outcome = self.outcome(state.pipeline_state, action, physics)
+        with jax.default_matmul_precision("highest"):  # accelerators' default has too few digits for mechanics
+            physics = self.advance(state.pipeline_state, action)
+            outcome = self.outcome(state.pipeline_state, action, physics)
+            observation = self.observe(physics)
         # Not weakly typed, as Python's numbers make them: a jitted step would compile again for its own result.
         reward, cost, termination = (jnp.asarray(number, jnp.float32) for number in outcome)
         steps = state.info["steps"] + 1
         truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, jnp.zeros(()))
         return state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             pipeline_state=physics,
-            obs=self.observe(physics),
+            obs=observation,
             reward=reward,
             done=jnp.maximum(termination, truncation),
             metrics={**state.metrics, "cost": cost, "reward": reward},
