@@ -2,8 +2,10 @@
 
     uv run --extra simulators python benchmarks/environments.py [TASK ...]
 
-Random actions, at 1, 64, 1,024 and 4,096 environments, each measured for a second after compiling; the simulator is
-stepped through `marvel_envs.host` with one worker per core, before and after ours, and the faster of the two counts.
+Random actions, at 1, 64, 1,024 and 4,096 environments, each measured for a second after compiling. On CPUs ours run in
+groups of at most 64 on one device per core, as `marvel run` runs seeds: larger ones do not fit the caches. The
+simulator is stepped through `marvel_envs.host` with one worker per core, before and after ours, and the faster of the
+two counts (Gymnasium's own vector API, tried by hand, is as fast or a quarter slower).
 Sizes at which a single step of all takes over four seconds are left out, and so are larger ones. Results are added to
 `results/environments.json` task by task, with `environments.png`. Twenty minutes on two cores.
 """
@@ -23,36 +25,52 @@ from marvel_envs import TASKS
 from marvel_envs.host import HostVector
 from matplotlib.figure import Figure
 
+from marvel_jax.seeds import map_seeds
+
 COUNTS = (1, 64, 1024, 4096)
+GROUP = 64
 SECONDS, TOO_SLOW, STEPS = 1.0, 4.0, 5
 
 
 def ours(task: str, count: int) -> dict[str, float]:
     """Steps/s, compile seconds and bytes of `count` environments."""
     env = marvel_envs.make(task)
-    physics = jax.jit(jax.vmap(env.initial_physics))(jax.random.split(jax.random.key(0), count))
+    groups = max(count // GROUP, min(count, len(jax.local_devices())))
+    size = count // groups
 
-    def steps(physics: Any, key: jax.Array) -> Any:
+    def start(_: Any, key: jax.Array) -> Any:
+        return jax.vmap(env.initial_physics)(jax.random.split(key, size))
+
+    def steps(_: Any, group: Any) -> Any:
         def one(physics, key):
-            action = jax.random.uniform(key, (count, env.action_size), minval=-1.0)
+            action = jax.random.uniform(key, (size, env.action_size), minval=-1.0)
             after = jax.vmap(env.advance)(physics, action)
             reward, cost, _ = jax.vmap(env.outcome)(physics, action, after)
             return after, (jnp.sum(reward), jnp.sum(cost), jnp.sum(jax.vmap(env.observe)(after)))
 
+        physics, key = group
         return jax.lax.scan(one, physics, jax.random.split(key, STEPS))
 
+    def keys(number: int) -> jax.Array:
+        return jax.random.split(jax.random.key(number), groups)
+
+    physics = jax.jit(map_seeds(start))(0, keys(0))
     clock = time.monotonic()
-    compiled = jax.jit(steps).lower(physics, jax.random.key(0)).compile()
+    compiled = jax.jit(map_seeds(steps)).lower(0, (physics, keys(0))).compile()
     compile_seconds = time.monotonic() - clock
     memory: Any = compiled.memory_analysis()
-    size = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-    physics, _ = jax.block_until_ready(compiled(physics, jax.random.key(1)))
+    size_in_bytes = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+
+    def call(physics: Any, number: int) -> Any:
+        return jax.block_until_ready(compiled(0, (physics, keys(number))))[0]
+
+    physics = call(physics, 1)
     clock, calls = time.monotonic(), 0
     while calls == 0 or time.monotonic() - clock < SECONDS:
-        physics, _ = jax.block_until_ready(compiled(physics, jax.random.key(calls)))
+        physics = call(physics, calls)
         calls += 1
     rate = calls * STEPS * count / (time.monotonic() - clock)
-    return {"steps_per_second": rate, "compile_seconds": compile_seconds, "bytes": float(size)}
+    return {"steps_per_second": rate, "compile_seconds": compile_seconds, "bytes": float(size_in_bytes)}
 
 
 def theirs(task: str) -> float:
@@ -98,6 +116,7 @@ def draw(found: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     path = common.RESULTS / "environments.json"
     found = json.loads(path.read_text())["tasks"] if path.exists() else {}
     for task in sys.argv[1:] or TASKS:
