@@ -1,6 +1,7 @@
 """What each task is, as data: importable in milliseconds, without JAX."""
 
 import difflib
+import functools
 from dataclasses import dataclass
 
 
@@ -53,7 +54,8 @@ class TaskSpec:
         return (episode_return - low) / (high - low)
 
 
-def _bullet(
+def _task(
+    simulator: str,
     name: str,
     sizes: tuple[int, int],
     timing: tuple[int, float],
@@ -72,11 +74,12 @@ def _bullet(
         reward_range=reward_range,
         max_cost=max_cost,
         ceiling=ceiling,
-        source=f"Bullet-Safety-Gym 1.4.0, Safety{name}-v0",
+        source=f"{simulator}, Safety{name}-v0",
         summary=summary,
     )
 
 
+_bullet = functools.partial(_task, "Bullet-Safety-Gym 1.4.0")
 _CIRCLE = "{} fast along a circle of radius 7 m while |x| stays below 6 m."
 _RUN = "{} far along x while |y| stays below 2 m and the speed below {} m/s."
 _BULLET_SPECS = (
@@ -127,29 +130,7 @@ _VELOCITY_SPECS = (
 )
 
 
-def _navigation(
-    name: str,
-    sizes: tuple[int, int],
-    timing: tuple[int, float],
-    reward_range: tuple[float, float],
-    max_cost: float,
-    summary: str,
-) -> TaskSpec:
-    return TaskSpec(
-        name=name,
-        observation_size=sizes[0],
-        action_size=sizes[1],
-        episode_length=timing[0],
-        control_dt=timing[1],
-        cost_limit=20.0,
-        reward_range=reward_range,
-        max_cost=max_cost,
-        ceiling=None,
-        source=f"Safety-Gymnasium 1.0.0, Safety{name}-v0",
-        summary=summary,
-    )
-
-
+_navigation = functools.partial(_task, "Safety-Gymnasium 1.0.0")
 _GOAL = "{} to goals, one after another, around eight hazards."
 _SMALL_CIRCLE = "{} fast along a circle of radius 1.5 m while |x| stays below 1.125 m."
 _NAVIGATION_SPECS = (

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 EXTENT = 1.5  # m, half the arena's side
 CANDIDATES = 100  # draws per object, after which the simulator starts the whole layout afresh
 LARGEST_DRAWS = 10_000  # of one more object, after which the simulator gives up
-AT_ONCE = 200  # draws of it at a time: a crowded arena has room for one in twenty to one in a thousand
+AT_ONCE = 200  # draws of it at a time: an arena has room for it in an eighth to a third of its area
 
 
 def draw_layout(key: jax.Array, keepouts: jax.Array) -> jax.Array:

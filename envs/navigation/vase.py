@@ -1,8 +1,8 @@
 """A box that is pushed along the floor and stops where it is left: Safety-Gymnasium's vase.
 
-Its mass is so small that it does not slow the agent, and friction stops it within a centimetre, so it moves as slowly
-pushed things do: out of the way by the smallest motion, turns weighed against shifts (the ellipsoidal limit surface of
-Goyal, Ruina and Papadopoulos, 1991), and not at all otherwise. What it cannot do is tip or hop.
+Its mass is so small that it hardly slows the agent (here not at all), and that friction soon stops it, so it moves as
+slowly pushed things do: out of the way by the smallest motion, turns weighed against shifts (the ellipsoidal limit
+surface of Goyal, Ruina and Papadopoulos, 1991), and not at all otherwise. What it cannot do is tip or hop.
 """
 
 import jax

@@ -88,4 +88,5 @@ def on_host(poses: Callable) -> Callable[[Any], tuple[np.ndarray, np.ndarray]]:
 
 
 def wxyz(q: jax.Array) -> jax.Array:
+    """`[..., 4]` quaternions (x, y, z, w) in the viewer's order."""
     return jnp.roll(q, 1, axis=-1)
