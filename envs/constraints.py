@@ -2,18 +2,21 @@
 
 They minimize
 
-    ½·(a − a₀)ᵀ·M·(a − a₀) + Σ over rows i  ½·D_i·min(0, J_i·a − a*_i)²
+    ½·aᵀ·M·a − aᵀ·f + Σ over rows i  ½·D_i·min(0, J_i·a − a*_i)²
 
-with a₀ the accelerations without constraints. A joint limit or a frictionless contact is one row, a contact with
+with f the forces without constraints. A joint limit or a frictionless contact is one row, a contact with
 friction one row per edge of its cone. The minimum is unique, and Newton's method with a line search finds it in a few
 steps.
 (Todorov, "Convex and analytically-invertible dynamics with contacts and constraints", 2014; MuJoCo's documentation,
 chapter Computation.)
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.custom_batching import custom_vmap
 from marvel_envs import linear_algebra
 
 NEWTON_STEPS = 8  # at most: for some states of some bodies; most settle in three
@@ -37,36 +40,77 @@ class Rows(struct.PyTreeNode):
         return -self.stiffness * jnp.minimum(0.0, self.jacobian @ acceleration - self.target)
 
 
-def solve(mass: jax.Array, free: jax.Array, rows: Rows, start: jax.Array) -> jax.Array:
+class _Problem(struct.PyTreeNode):
+    """What `solve` is given but for the start."""
+
+    mass: jax.Array
+    force: jax.Array
+    rows: Rows
+
+
+class _Iterate(struct.PyTreeNode):
+    """Where Newton's method is: accelerations a, pull = M·a − f, slack = J·a − a*, and whether it is done."""
+
+    acceleration: jax.Array
+    pull: jax.Array
+    slack: jax.Array
+    settled: jax.Array
+    steps: jax.Array
+
+
+def solve(mass: jax.Array, force: jax.Array, rows: Rows, start: jax.Array) -> jax.Array:
     """`[d]` accelerations under constraints.
 
     Args:
       mass: `[d, d]` mass matrix.
-      free: `[d]` accelerations without constraints.
+      force: `[d]` generalized forces without those of the constraints.
       rows: The constraints.
       start: `[d]` where to start looking.
     """
+    problem = _Problem(mass, force, rows)
+    slack = rows.jacobian @ start - rows.target
+    first = _Iterate(start, mass @ start - force, slack, jnp.array(False), jnp.array(0))
+    return _remaining_steps(problem, _newton(problem, first)).acceleration
 
-    def unsettled(carry) -> jax.Array:
-        *_, settled, steps = carry
-        return ~settled & (steps < NEWTON_STEPS)
 
-    def newton(carry):
-        a, pull, slack, _, steps = carry  # pull = M·(a − a₀), slack = J·a − a*
-        active = jnp.where(slack < 0, rows.stiffness, 0.0)
-        gradient = pull + (active * slack) @ rows.jacobian
-        hessian = mass + rows.jacobian.T @ (active[:, None] * rows.jacobian)
-        step = -linear_algebra.solve(hessian, gradient)
-        change, pull_change = rows.jacobian @ step, mass @ step
-        # How far to go: from the full step, one step of Newton's method on the parabolas along it.
-        further = slack + change
-        touching = jnp.where(further < 0, rows.stiffness, 0.0) * change
-        slope = (pull + pull_change) @ step + touching @ further
-        curvature = pull_change @ step + touching @ change
-        length = 1 - slope / jnp.maximum(curvature, 1e-30)
-        # Between changes of the active rows the objective is a parabola, and a whole step ends in its minimum.
-        settled = jnp.all((slack < 0) == (further < 0))
-        return a + length * step, pull + length * pull_change, slack + length * change, settled, steps + 1
+@custom_vmap
+def _remaining_steps(problem: _Problem, iterate: _Iterate) -> _Iterate:
+    return jax.lax.while_loop(lambda at: ~at.settled, lambda at: _newton(problem, at), iterate)
 
-    first = start, mass @ (start - free), rows.jacobian @ start - rows.target, jnp.array(False), jnp.array(0)
-    return jax.lax.while_loop(unsettled, newton, first)[0]
+
+@_remaining_steps.def_vmap
+def _remaining_steps_of_batch(size: int, batched: Any, problem: _Problem, iterate: _Iterate) -> tuple[_Iterate, Any]:
+    """Most of a batch settle in the first step: the others are taken out, a quarter of the batch at a time."""
+    problem, iterate = jax.tree.map(
+        lambda x, has: x if has else jnp.broadcast_to(x, (size, *x.shape)), (problem, iterate), tuple(batched)
+    )
+    share = -(-size // 4)
+
+    def some(iterate: _Iterate) -> _Iterate:
+        (which,) = jnp.nonzero(~iterate.settled, size=share, fill_value=size)
+        taken = jax.tree.map(lambda x: x.at[which].get(mode="clip"), (problem, iterate))
+        done = jax.vmap(_remaining_steps.fun)(*taken)
+        return jax.tree.map(lambda old, new: old.at[which].set(new, mode="drop"), iterate, done)
+
+    result = jax.lax.while_loop(lambda at: ~jnp.all(at.settled), some, iterate)
+    return result, jax.tree.map(lambda _: True, result)
+
+
+def _newton(problem: _Problem, at: _Iterate) -> _Iterate:
+    """One step, with a line search."""
+    rows = problem.rows
+    active = jnp.where(at.slack < 0, rows.stiffness, 0.0)
+    gradient = at.pull + (active * at.slack) @ rows.jacobian
+    hessian = problem.mass + rows.jacobian.T @ (active[:, None] * rows.jacobian)
+    step = -linear_algebra.solve(hessian, gradient)
+    change, pull_change = rows.jacobian @ step, problem.mass @ step
+    # How far to go: from the full step, one step of Newton's method on the parabolas along it.
+    further = at.slack + change
+    touching = jnp.where(further < 0, rows.stiffness, 0.0) * change
+    slope = (at.pull + pull_change) @ step + touching @ further
+    curvature = pull_change @ step + touching @ change
+    length = 1 - slope / jnp.maximum(curvature, 1e-30)
+    # Between changes of the active rows the objective is a parabola, and a whole step ends in its minimum.
+    settled = jnp.all((at.slack < 0) == (further < 0)) | (at.steps + 1 >= NEWTON_STEPS)
+    moved = at.acceleration + length * step, at.pull + length * pull_change, at.slack + length * change
+    return _Iterate(*moved, settled, at.steps + 1)

@@ -6,6 +6,9 @@ and so is its one minimum.
 
 Factorization: MJX calls LAPACK, which takes the matrices of a batch one after another, and two such calls at once can
 wait for each other for ever (those of implicit damping, of 1,024 HalfCheetahs on two cores with jax 0.10.2).
+
+Contacts: MJX has one for each that could ever be, of which few are. Only the deepest are kept, and which joints move
+a body is looked up rather than found by walking the tree for every contact.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -17,10 +20,12 @@ from typing import Any
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import mujoco
+import numpy as np
 from marvel_envs import constraints, linear_algebra
 from mujoco import mjx
-from mujoco.mjx._src import smooth, solver, support
+from mujoco.mjx._src import collision_driver, smooth, solver, support
 
 
 def solve(model: mjx.Model, data: mjx.Data) -> Any:
@@ -28,7 +33,7 @@ def solve(model: mjx.Model, data: mjx.Data) -> Any:
     inside: Any = data._impl
     rows = constraints.Rows(inside.efc_J, inside.efc_aref, inside.efc_D)
     mass = support.full_m(model, data)
-    acceleration = constraints.solve(mass, data.qacc_smooth, rows, data.qacc_warmstart)
+    acceleration = constraints.solve(mass, data.qfrc_smooth, rows, data.qacc_warmstart)
     force = rows.force(acceleration)
     return data.tree_replace(
         {
@@ -40,24 +45,53 @@ def solve(model: mjx.Model, data: mjx.Data) -> Any:
 
 
 def factor_m(model: mjx.Model, data: mjx.Data) -> Any:
-    """MJX's `smooth.factor_m` of a dense mass matrix; what it keeps is the inverse."""
+    """MJX's `smooth.factor_m` of a dense mass matrix, which it keeps as it is."""
     inside: Any = data._impl
-    return data.tree_replace({"_impl.qLD": linear_algebra.inverse(inside.M)})
+    return data.tree_replace({"_impl.qLD": inside.M})
 
 
 def solve_m(model: mjx.Model, data: mjx.Data, right: jax.Array) -> jax.Array:
     """MJX's `smooth.solve_m`, after this module's `factor_m`."""
     inside: Any = data._impl
-    return inside.qLD @ right
+    return linear_algebra.solve(inside.qLD, right)
+
+
+def jac(model: mjx.Model, data: mjx.Data, point: jax.Array, body: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """MJX's `support.jac`: `[nv, 3]` Jacobians of a point on a body, of its motion and of its turning."""
+    moved = jnp.asarray(_moved_by(model))[body][:, None]
+    offset = point - data.subtree_com[jnp.asarray(model.body_rootid)[body]]
+    turning, motion = data.cdof[:, :3], data.cdof[:, 3:]
+    return moved * (motion + jnp.cross(turning, offset)), moved * turning
+
+
+def _moved_by(model: mjx.Model) -> np.ndarray:
+    """`[nbody, nv]` 1 where a coordinate moves a body, because it is that of one of the body's ancestors."""
+    moved = np.zeros((model.nbody, model.nv), np.float32)
+    for body in range(1, model.nbody):  # parents come before their children
+        moved[body] = moved[model.body_parentid[body]] + (np.asarray(model.dof_bodyid) == body)
+    return moved
 
 
 @contextlib.contextmanager
-def installed(model: mujoco.MjModel) -> Iterator[None]:
-    """While it is open, MJX steps traced in this process use what this module has, where it fits the model."""
+def installed(model: mujoco.MjModel, contacts: int) -> Iterator[None]:
+    """While it is open, MJX steps traced in this process use what this module has, where it fits the model.
+
+    Args:
+      model: The model.
+      contacts: How many contacts of each kind (with and without friction) are kept.
+    """
+    limits = {"max_contact_points": contacts}
     with contextlib.ExitStack() as patches:
+
+        def replace(module: Any, name: str, new: Any) -> None:
+            patches.enter_context(mock.patch.object(module, name, new))
+
+        # (MJX would read the limit from the model's file, where a model with other numbers has it in the wrong place.)
+        replace(collision_driver, "_numeric", lambda _, name: limits.get(name, -1))
+        replace(support, "jac", jac)
         if model.neq == 0 and not (model.dof_frictionloss > 0).any() and not (model.tendon_frictionloss > 0).any():
-            patches.enter_context(mock.patch.object(solver, "solve", solve))
+            replace(solver, "solve", solve)
         if not support.is_sparse(model):
-            patches.enter_context(mock.patch.object(smooth, "factor_m", factor_m))
-            patches.enter_context(mock.patch.object(smooth, "solve_m", solve_m))
+            replace(smooth, "factor_m", factor_m)
+            replace(smooth, "solve_m", solve_m)
         yield

@@ -46,6 +46,7 @@ class MujocoPhysics:
     Args:
       model: As MuJoCo loads it.
       frame_skip: Physics steps per control step.
+      contacts: How many contacts at once there can be, with friction and without each; of more, the deepest count.
       tracked: `data -> [2]`, see `MujocoState.tracked`.
       derived: `data -> [...]`, or None. Asks for contact forces on bodies, which cost time.
     """
@@ -54,10 +55,15 @@ class MujocoPhysics:
         self,
         model: mujoco.MjModel,
         frame_skip: int,
+        contacts: int,
         tracked: Callable[[mjx.Data], jax.Array],
         derived: Callable[[mjx.Data], jax.Array] | None = None,
     ):
-        self.model, self.frame_skip, self.tracked, self.derived = model, frame_skip, tracked, derived
+        self.model, self.frame_skip, self.contacts = model, frame_skip, contacts
+        self.tracked, self.derived = tracked, derived
+
+    def _patched(self) -> contextlib.AbstractContextManager[None]:
+        return mjx_batched.installed(self.model, self.contacts)
 
     @cached_property
     def _on_host(self) -> tuple[mjx.Model, mjx.Data]:
@@ -66,7 +72,8 @@ class MujocoPhysics:
             model = copy.copy(self.model)
             if model.opt.solver == mujoco.mjtSolver.mjSOL_PGS:  # MJX has none; Newton solves the same problem
                 model.opt.solver = mujoco.mjtSolver.mjSOL_NEWTON
-            return jax.device_get((mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")))
+            with self._patched():
+                return jax.device_get((mjx.put_model(model, impl="jax"), mjx.make_data(model, impl="jax")))
 
     @property
     def _mjx(self) -> tuple[mjx.Model, mjx.Data]:
@@ -83,13 +90,13 @@ class MujocoPhysics:
         model, data = self._mjx
         with jax.default_matmul_precision("highest"):
             data = data.replace(qpos=jnp.asarray(qpos, jnp.float32), qvel=jnp.asarray(qvel, jnp.float32))
-            with mjx_batched.installed(self.model):
+            with self._patched():
                 return self._state(mjx.forward(model, data))
 
     def advance(self, state: MujocoState, control: jax.Array) -> MujocoState:
         """One control step under actuator inputs `[nu]`."""
         model, data = self._mjx
         data = data.replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warmstart, ctrl=control)
-        with jax.default_matmul_precision("highest"), mjx_batched.installed(self.model):
+        with jax.default_matmul_precision("highest"), self._patched():
             data = jax.lax.fori_loop(0, self.frame_skip, lambda _, d: mjx.step(model, d), data)
             return self._state(data)

@@ -33,6 +33,7 @@ class Locomotion:
       pitch: Healthy range of the root's pitch, ± rad.
       state_bound: Healthy range of all other coordinates, ±.
       velocity_clip: Bound on observed velocities.
+      contacts: How many contacts at once there can be (see `MujocoPhysics`).
       noise: Half-width of the uniform noise on initial positions, and on velocities unless `normal_velocity`.
       normal_velocity: Initial velocities are normal with that deviation.
       body_observation: Inertias, velocities and forces of all bodies are observed as well (Humanoid).
@@ -45,6 +46,7 @@ class Locomotion:
     tracked: str
     unobserved: int
     control_weight: float
+    contacts: int
     noise: float
     forward_weight: float = 1.0
     healthy_reward: float = 0.0
@@ -59,11 +61,12 @@ class Locomotion:
 
 LOCOMOTION = {
     "HalfCheetahVelocity": Locomotion(
-        "half_cheetah.xml", 5, 3.2096, False, "root", 1, control_weight=0.1, noise=0.1, normal_velocity=True
+        "half_cheetah.xml", 5, 3.2096, False, "root", 1, control_weight=0.1, contacts=8, noise=0.1, normal_velocity=True
     ),
     "HopperVelocity": Locomotion(
         *("hopper.xml", 4, 0.7402, False, "root", 1),
         control_weight=1e-3,
+        contacts=6,
         noise=5e-3,
         healthy_reward=1.0,
         height=(0.7, float("inf")),
@@ -74,16 +77,20 @@ LOCOMOTION = {
     "Walker2dVelocity": Locomotion(
         *("walker2d.xml", 4, 2.3415, False, "root", 1),
         control_weight=1e-3,
+        contacts=6,
         noise=5e-3,
         healthy_reward=1.0,
         height=(0.8, 2.0),
         pitch=1.0,
         velocity_clip=10.0,
     ),
-    "SwimmerVelocity": Locomotion("swimmer.xml", 4, 0.2282, False, "root", 2, control_weight=1e-4, noise=0.1),
+    "SwimmerVelocity": Locomotion(
+        "swimmer.xml", 4, 0.2282, False, "root", 2, control_weight=1e-4, contacts=0, noise=0.1
+    ),
     "AntVelocity": Locomotion(
         *("ant.xml", 5, 2.6222, True, "torso", 2),
         control_weight=0.5,
+        contacts=8,
         noise=0.1,
         healthy_reward=1.0,
         height=(0.2, 1.0),
@@ -93,6 +100,7 @@ LOCOMOTION = {
     "HumanoidVelocity": Locomotion(
         *("humanoid.xml", 5, 1.4149, True, "mass", 2),
         control_weight=0.1,
+        contacts=8,
         noise=1e-2,
         forward_weight=1.25,
         healthy_reward=5.0,
@@ -128,7 +136,7 @@ class VelocityEnv(SafetyEnv):
             "mass": lambda data: (mass @ data.xipos)[:2] / mass.sum(),
         }[self.body.tracked]
         derived = _body_observation if self.body.body_observation else None
-        self.physics = MujocoPhysics(model, self.body.frame_skip, tracked, derived)
+        self.physics = MujocoPhysics(model, self.body.frame_skip, self.body.contacts, tracked, derived)
 
     def initial_physics(self, rng: jax.Array) -> MujocoState:
         position_key, velocity_key = jax.random.split(rng)

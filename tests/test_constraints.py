@@ -9,7 +9,7 @@ from scipy.optimize import nnls
 
 
 def random_problem(seed: int, velocities: int = 8, rows: int = 24):
-    """A mass matrix, accelerations without constraints, and rows of which about half act."""
+    """A mass matrix, forces without constraints, and rows of which about half act."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(velocities, velocities))
     jacobian, target = rng.normal(size=(rows, velocities)), rng.normal(size=rows)
@@ -20,14 +20,15 @@ def random_problem(seed: int, velocities: int = 8, rows: int = 24):
 @pytest.mark.parametrize("seed", range(10))
 def test_accelerations_are_those_of_the_dual_problem(seed):
     """Forces f ≥ 0 minimize ½ fᵀ(J·M⁻¹·Jᵀ + D⁻¹)f + fᵀ(J·a₀ − a*): non-negative least squares."""
-    mass, free, jacobian, target, stiffness = random_problem(seed)
+    mass, outer, jacobian, target, stiffness = random_problem(seed)
+    free = np.linalg.solve(mass, outer)
     quadratic = jacobian @ np.linalg.inv(mass) @ jacobian.T + np.diag(1 / stiffness)
     root = np.linalg.cholesky(quadratic)
     force, _ = nnls(root.T, np.linalg.solve(root, target - jacobian @ free))
     expected = free + np.linalg.inv(mass) @ jacobian.T @ force
     assert 3 < np.sum(force > 0) < 21
 
-    arrays = [jnp.asarray(x, jnp.float32) for x in (mass, free, jacobian, target, stiffness)]
+    arrays = [jnp.asarray(x, jnp.float32) for x in (mass, outer, jacobian, target, stiffness)]
     rows = constraints.Rows(*arrays[2:])
     found = jax.jit(constraints.solve)(*arrays[:2], rows, jnp.zeros(8))
     np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -174,10 +174,9 @@ def _acceleration(car: CarState) -> jax.Array:
     bias = [jnp.cross(turn, momentum[:3]), jnp.cross(turn, momentum[3:6]), jnp.zeros(2)]
     gyroscopic = jnp.concatenate([*bias, _BALL_INERTIA * jnp.cross(turn, ball)])
     torque = jnp.clip(car.control, -LARGEST_TORQUE, LARGEST_TORQUE) - DAMPING * wheels
-    force = jnp.concatenate([jnp.zeros(6), torque, -DAMPING * ball]) - gyroscopic
-    fall = jnp.concatenate([-GRAVITY * rotation[2], jnp.zeros(8)])
-    free = jnp.asarray(_INVERSE_MASS) @ force + fall
-    return constraints.solve(jnp.asarray(MASS_MATRIX), free, _contacts(car, rotation), car.acceleration)
+    weight = MASS_MATRIX[:, :3] @ (-GRAVITY * rotation[2])
+    force = jnp.concatenate([jnp.zeros(6), torque, -DAMPING * ball]) - gyroscopic + weight
+    return constraints.solve(jnp.asarray(MASS_MATRIX), force, _contacts(car, rotation), car.acceleration)
 
 
 def _touch_weights() -> np.ndarray:
