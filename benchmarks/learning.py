@@ -23,6 +23,7 @@ import marvel_envs
 import numpy as np
 
 from marvel_jax import diagnostics, runfolder, stages
+from marvel_jax import pipeline as pipelines
 from marvel_jax.config import RunConfig, find_task, preset_hyper
 from marvel_jax.console import Reporter
 from marvel_jax.datasets.dataset import load_shipped
@@ -46,7 +47,7 @@ def config_of(task: str, method: str, seeds: int = SEEDS, **changes: Any) -> Run
 
 def run(config: RunConfig, folder: Path, source: Path | None, last: str = stages.FINETUNE) -> Pipeline:
     made = runfolder.create(folder, config)
-    pipeline = Pipeline(config, made, Reporter(), None if source is None else runfolder.RunFolder(source))
+    pipeline = pipelines.of_run(config, made, Reporter(), None if source is None else runfolder.RunFolder(source))
     pipeline.run(last)
     return pipeline
 
@@ -148,14 +149,14 @@ def critics(states: int = 256) -> None:
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
             config = config_of(task, method)
             pipeline = run(config, work / method, source, stages.ALIGN)
-            problem = from_environment(env, pipeline.shared.hyper)
+            problem = from_environment(env, config.hyper)
             offline = pipeline.outcome.states[stages.PRETRAIN].learner
 
             def truth(_, one, env=env, problem=problem, physics=physics, action=action):
                 actor, key = one
                 return diagnostics.monte_carlo(env, problem, actor, physics, jnp.asarray(action), key)
 
-            real = jax.jit(map_seeds(truth))(None, (offline.actor.params, pipeline.keys))
+            real = jax.jit(map_seeds(truth))(None, (offline.actor.params, pipeline.batch.key))
             after = pipeline.outcome.states[stages.ALIGN]
             for when, learner in (("before", offline), (f"after, {label}", after)):
                 report[task][when] = against_truth(problem, learner, real, observation, action)

@@ -4,22 +4,48 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from marvel_jax.errors import UserError
 
 
 def _manager(folder: Path, create: bool) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, create=create, enable_async_checkpointing=False)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=1, create=create, cleanup_tmp_directories=create, enable_async_checkpointing=create
+    )
     # (Without its handler, a manager that has not saved yet cannot tell a checkpoint's shapes.)
     return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=ocp.StandardCheckpointHandler())
 
 
-def save(folder: Path, step: int, state: Any) -> None:
-    """Writes `state` as the checkpoint of `step` and drops older ones. A step saved before is left as it is."""
-    with _manager(folder, create=True) as manager:
-        if step not in manager.all_steps():
-            manager.save(step, args=ocp.args.StandardSave(state))
+class Saver:
+    """Writes checkpoints into a folder, in the background; the newest is kept. A context manager that waits at its end.
+
+    A checkpoint is whole or not there: what a killed process had half written is ignored.
+    """
+
+    def __init__(self, folder: Path):
+        self._manager = _manager(folder, create=True)
+        self._on_cpu = jax.default_backend() == "cpu"
+
+    def __enter__(self) -> "Saver":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def save(self, step: int, state: Any) -> None:
+        """Begins to write `state` as the checkpoint of `step`. A step saved before is left as it is.
+
+        The caller may give the state's buffers away at once.
+
+        Raises:
+          OSError: If this or the checkpoint before could not be written.
+        """
+        if step not in self._manager.all_steps():
+            # What is written is read later; on CPUs that would be the caller's own buffers.
+            kept = jax.tree.map(jnp.copy, state) if self._on_cpu else state
+            self._manager.save(step, args=ocp.args.StandardSave(kept))
 
 
 def latest_step(folder: Path) -> int | None:

@@ -5,56 +5,98 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from marvel_jax.errors import UserError
 
 
 class Metrics:
-    """Rows in memory, mirrored to one Parquet file.
+    """A table in memory, mirrored to one Parquet file.
 
-    Columns: `seed`, `stage`, `iteration` (updates or iterations done after this row), and every metric of every
-    stage; a metric that a stage does not have is null.
+    Columns: the runs' labels (`seed`, and in sweeps `run`), `stage`, `iteration` (updates or iterations done after
+    this row), and every metric of every stage; a metric that a stage does not have is null.
     """
 
-    def __init__(self, path: Path, rows: list[dict[str, Any]] | None = None):
+    def __init__(self, path: Path, table: pa.Table | None = None):
         self.path = path
-        self.rows = rows or []
+        self._parts = [] if table is None else [table]
 
-    def add(self, stage: str, seeds: list[int], done: int, metrics: dict[str, np.ndarray]) -> None:
-        """Adds a chunk's metrics, each `[seeds]` or `[seeds, iterations]`, the last of which is number `done`."""
-        arrays = {name: np.asarray(values).reshape(len(seeds), -1) for name, values in metrics.items()}
+    @property
+    def table(self) -> pa.Table:
+        """Everything so far."""
+        whole = pa.concat_tables(self._parts, promote_options="default") if self._parts else pa.table({})
+        self._parts = [whole]
+        return whole
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Everything so far, a dictionary per row."""
+        return self.table.to_pylist()
+
+    def add(self, stage: str, labels: dict[str, list[int]], done: int, metrics: dict[str, np.ndarray]) -> None:
+        """Adds a chunk's metrics.
+
+        Args:
+          stage: Its name.
+          labels: What tells the runs apart, `[runs]` each.
+          done: Iterations that are done; the number of each metric's last.
+          metrics: `[runs, ...]` each, one number per run or per run and iteration. Runs beyond those that have labels
+            are left out.
+        """
+        runs = len(next(iter(labels.values())))
+        arrays = {name: np.asarray(values, float)[:runs].reshape(runs, -1) for name, values in metrics.items()}
         count = next(iter(arrays.values())).shape[1]
-        for column in range(count):
-            for row, seed in enumerate(seeds):
-                values = {name: float(array[row, column]) for name, array in arrays.items()}
-                self.rows.append({"seed": seed, "stage": stage, "iteration": done - count + column + 1, **values})
+        columns: dict[str, Any] = {name: np.tile(values, count) for name, values in labels.items()}
+        columns["stage"] = pa.array([stage] * (runs * count))
+        columns["iteration"] = np.repeat(np.arange(done - count + 1, done + 1), runs)
+        self._parts.append(pa.table({**columns, **{name: array.T.ravel() for name, array in arrays.items()}}))
+
+    def append(self, table: pa.Table) -> None:
+        """Adds rows of another run's table."""
+        self._parts.append(table)
 
     def forget(self, stage: str, after: int) -> None:
         """Drops a stage's rows after an iteration: those that no checkpoint has."""
-        self.rows = [r for r in self.rows if r["stage"] != stage or r["iteration"] <= after]
+        if self.table.num_rows:
+            stale = pc.and_(
+                pc.equal(self.table["stage"], stage),  # pyright: ignore[reportAttributeAccessIssue]
+                pc.greater(self.table["iteration"], after),  # pyright: ignore[reportAttributeAccessIssue]
+            )
+            self._parts = [self.table.filter(pc.invert(stale))]  # pyright: ignore[reportAttributeAccessIssue]
 
     def write(self) -> None:
         """Writes the file anew, atomically."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        table = pa.table({name: [row.get(name) for row in self.rows] for name in names})
-        partial = self.path.with_suffix(".partial")
-        pq.write_table(table, partial)
-        partial.replace(self.path)
+        write_table(self.path, self.table)
 
 
-def read(path: Path) -> Metrics:
-    """The metrics of a run folder; none if the file is not there yet.
+def write_table(path: Path, table: pa.Table) -> None:
+    """Writes a Parquet file so that a reader sees the old file or the new one, never half of it."""
+    partial = path.with_suffix(".partial")
+    pq.write_table(table, partial)
+    partial.replace(path)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Reads a Parquet file.
 
     Raises:
       UserError: If the file is damaged.
     """
-    if not path.exists():
-        return Metrics(path)
     try:
-        return Metrics(path, pq.read_table(path).to_pylist())
+        return pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} cannot be read as metrics ({str(error).splitlines()[0]}).") from None
+
+
+def read(path: Path) -> Metrics:
+    """The metrics of a run folder; none if the file is not there yet. Raises as `read_table`."""
+    return Metrics(path, read_table(path) if path.exists() else None)
+
+
+def of_stage(table: pa.Table, stage: str) -> pa.Table:
+    """The rows of one stage."""
+    return table.filter(pc.equal(table["stage"], stage))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def curves(rows: list[dict[str, Any]], stage: str, name: str) -> tuple[np.ndarray, np.ndarray]:

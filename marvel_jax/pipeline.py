@@ -1,4 +1,4 @@
-"""Runs the stages of an experiment for a batch of seeds: compile, advance in chunks, report, checkpoint, resume."""
+"""Takes a batch of runs through its stages: advance in chunks, report, checkpoint, resume."""
 
 import json
 import signal
@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import marvel_envs
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from marvel_jax import checkpoint, metrics, stages
 from marvel_jax.config import RunConfig, find_task
@@ -20,11 +18,10 @@ from marvel_jax.console import Reporter
 from marvel_jax.datasets import dataset as datasets
 from marvel_jax.errors import UserError
 from marvel_jax.evaluate import Evaluation
-from marvel_jax.problem import from_spec
+from marvel_jax.program import Batch, Program
 from marvel_jax.runfolder import RunFolder, write_json
-from marvel_jax.seeds import devices_for, map_seeds
 from marvel_jax.simulate import Simulator, actors_of
-from marvel_jax.stages import Shared, Stage
+from marvel_jax.stages import Stage
 
 CHECKPOINT_EVERY = 60.0  # seconds
 
@@ -61,148 +58,162 @@ class Outcome:
     """What the pipeline leaves in memory when all asked-for stages are done.
 
     Attributes:
-      states: Final state of every stage by name, seeds on axis 0.
+      states: Final states of the last stages by name, runs on axis 0; finetuning leaves only its own.
       seconds: Wall time per stage, and `compile` of them all.
-      offline, final: Evaluations `[seeds, episodes]`; None if finetuning was not asked for.
+      offline_actors: Policies that finetuning started from, runs on axis 0.
+      offline, final: Evaluations `[runs, episodes]`; None if finetuning was not asked for.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    offline_actors: Any = None
     offline: Evaluation | None = None
     final: Evaluation | None = None
 
 
 class Pipeline:
-    """One run. `source`, if given, is another run's folder whose finished stages are used as they are."""
+    """A batch of runs with a folder.
 
-    def __init__(self, config: RunConfig, folder: RunFolder, reporter: Reporter, source: RunFolder | None = None):
-        self.config, self.folder, self.reporter, self.source = config, folder, reporter, source
-        self.seeds = list(range(config.first_seed, config.first_seed + config.seeds))
-        spec = find_task(config.task)
-        path = config.dataset or datasets.shipped_path(config.task)
-        transitions = datasets.load(path, spec).transitions
-        self.env = marvel_envs.make(config.task)
-        mesh = Mesh(devices_for(config.seeds), ("seeds",))
-        self._everywhere = NamedSharding(mesh, PartitionSpec())
-        self._by_seed = NamedSharding(mesh, PartitionSpec("seeds"))
-        hyper = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), config.hyper)
-        self.shared = jax.device_put(Shared(hyper, jax.tree.map(jnp.asarray, transitions)), self._everywhere)
-        self.keys = jax.device_put(jax.vmap(jax.random.key)(jnp.asarray(self.seeds)), self._by_seed)
+    Args:
+      program: What is compiled.
+      batch: The runs.
+      labels: What tells them apart in metrics, `[runs]` each; runs beyond those that have labels leave no metrics.
+      folder: For checkpoints and metrics; what it has of them is gone on with.
+      reporter: Of progress.
+      source: Another batch's folder whose finished stages are used as they are.
+      simulator: Name of the real simulator that the online stage plays in; None is the program's environment.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        batch: Batch,
+        labels: dict[str, list[int]],
+        folder: RunFolder,
+        reporter: Reporter,
+        source: RunFolder | None = None,
+        simulator: str | None = None,
+    ):
+        self.program, self.batch, self.labels = program, batch, labels
+        self.folder, self.reporter, self.source, self.simulator = folder, reporter, source, simulator
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
 
-    def run(self, last: str = stages.FINETUNE) -> Outcome:
+    def run(self, last: str = stages.FINETUNE, stop: StopRequest | None = None) -> Outcome:
         """Goes through the method's stages up to `last`, from wherever the folder's checkpoints are.
+
+        Args:
+          last: The last stage; after finetuning policies are evaluated as well.
+          stop: What says that the user wants to stop. Default: its own.
 
         Raises:
           Interrupted: After Ctrl-C, with everything saved.
           UserError: If a checkpoint does not fit, or the folder cannot be written.
         """
-        plan = stages.plan(self.env, self.config.hyper)
-        if last not in [stage.name for stage in plan]:
-            raise UserError(f"Method {self.config.method} has no {last} stage. It has: {_names(plan)}.")
-        with self.reporter, StopRequest() as stop, self._simulator(last) as simulator:
-            if simulator is not None:
-                plan[-1] = stages.in_simulator(plan[-1], simulator)
+        plan = self._plan_to(last)
+        stopping = StopRequest() if stop is None else nullcontext(stop)
+        with self.reporter, stopping as asked, self._real_simulator(last) as simulator:
             for stage in plan:
-                self.outcome.states[stage.name] = self._run_stage(stage, stop)
-                if stage.name == last:
-                    break
-            if last == stages.FINETUNE:
-                self._evaluate(plan, simulator)
+                if stage.name == stages.FINETUNE:
+                    self._finetune(stage, asked, simulator)
+                else:
+                    self.outcome.states[stage.name] = self._run_stage(stage, asked, self._first_state(stage))
         return self.outcome
 
-    def _simulator(self, last: str) -> AbstractContextManager[Simulator | None]:
-        """The real simulator, if the online stage is to play in one."""
-        if self.config.simulator is None or last != stages.FINETUNE:
-            return nullcontext()
-        self.reporter.say(f"starting {self.config.simulator}")
-        episodes = self.config.hyper.online.episodes
-        return Simulator(self.env.spec, self.config.simulator, len(self.seeds), episodes)
-
     def restore(self, name: str) -> Any:
-        """The newest saved state of a stage, seeds on axis 0.
+        """The newest saved state of a stage, runs on axis 0.
 
         Raises:
           UserError: If the method has no such stage, or the folder no checkpoint of it.
         """
-        plan = stages.plan(self.env, self.config.hyper)
-        if name not in [stage.name for stage in plan]:
-            raise UserError(f"Method {self.config.method} has no {name} stage. It has: {_names(plan)}.")
         states: dict[str, Any] = {}
-        for stage in plan:
-            shapes = jax.eval_shape(map_seeds(stage.start), self.shared, (self.keys, states))
-            states[stage.name] = shapes
-            if stage.name == name:
-                break
-        return checkpoint.restore(self.folder.checkpoints(name), self._placed(states[name]))
+        for stage in self._plan_to(name):
+            states[stage.name] = self.program.shapes(stage, self.batch, states)
+        return checkpoint.restore(self.folder.checkpoints(name), states[name])
 
-    def policies(self) -> dict[str, Any]:
-        """Actors of all seeds (axis 0): "offline" is where finetuning starts, "finetuned" where it has come to.
+    def _plan_to(self, last: str) -> list[Stage]:
+        plan = self.program.plan
+        names = [stage.name for stage in plan]
+        if last not in names:
+            raise UserError(f"This method has no {last} stage. It has: {', '.join(names)}.")
+        return plan[: names.index(last) + 1]
 
-        To be called after `run`, whose states it uses.
-        """
-        finetuning = stages.plan(self.env, self.config.hyper)[-1]
-        before = {name: state for name, state in self.outcome.states.items() if name != stages.FINETUNE}
-        first = jax.jit(map_seeds(finetuning.start))(self.shared, (self.keys, before))
-        return {"offline": actors_of(first), "finetuned": actors_of(self.outcome.states[stages.FINETUNE])}
+    def _real_simulator(self, last: str) -> AbstractContextManager[Simulator | None]:
+        """The real simulator, if the online stage is to play in one."""
+        if self.simulator is None or last != stages.FINETUNE:
+            return nullcontext()
+        self.reporter.say(f"starting {self.simulator}")
+        program = self.program
+        return Simulator(program.env.spec, self.simulator, program.count, program.hyper.online.episodes)
 
-    def _placed(self, shapes: Any) -> Any:
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_seed), shapes)
+    def _finetune(self, stage: Stage, stop: StopRequest, simulator: Simulator | None) -> None:
+        """The online stage between two evaluations. What came before it is let go, since replay needs the memory."""
+        first = self._first_state(stage)
+        shapes = self.program.shapes(stage, self.batch, self.outcome.states)
+        self.outcome.states.clear()
+        self.outcome.offline_actors = jax.tree.map(lambda x: x.copy(), actors_of(first))
+        if simulator is not None:
+            stage = stages.in_simulator(stage, simulator)
+        self.outcome.offline = self._evaluate(self.outcome.offline_actors, False, simulator)
+        state = self._run_stage(stage, stop, first, shapes)
+        self.outcome.states[stage.name] = state
+        self.outcome.final = self._evaluate(actors_of(state), True, simulator)
 
-    def _run_stage(self, stage: Stage, stop: StopRequest) -> Any:
+    def _first_state(self, stage: Stage) -> Any:
+        return self.program.start(stage, self.batch, self.outcome.states)
+
+    def _run_stage(self, stage: Stage, stop: StopRequest, state: Any, shapes: Any = None) -> Any:
+        """The stage's last state, from its first one, or from the folder's newest checkpoint."""
         folder = self.folder.checkpoints(stage.name)
+        shapes = shapes or self.program.shapes(stage, self.batch, self.outcome.states)
         done = checkpoint.latest_step(folder) or 0
         if done == 0 and self.source and checkpoint.latest_step(self.source.checkpoints(stage.name)) == stage.total:
-            return self._take_from_source(stage, self.source)
-        start = jax.jit(map_seeds(stage.start))
-        inputs = (self.keys, dict(self.outcome.states))
-        state = start(self.shared, inputs) if done == 0 else checkpoint.restore(folder, self._abstract_start(stage))
-        state = jax.device_put(state, self._by_seed)
+            return self._take_from_source(stage, self.source, shapes)
         self.metrics.forget(stage.name, done)
+        if done:
+            state = checkpoint.restore(folder, shapes)
         if done == stage.total:
             return state
         self.reporter.begin(stage.name, stage.unit, stage.total, done)
-        clock = time.monotonic()
-        advance = stage.advance
         if not stage.on_host:
-            advance = jax.jit(map_seeds(stage.advance), donate_argnums=1).lower(self.shared, state).compile()
-        compiled = time.monotonic()
-        self._count("compile", compiled - clock)
-        saved = counted = compiled
+            before = self.program.compile_seconds
+            self.program.compiled(stage, self.batch, state)
+            self._count("compile", self.program.compile_seconds - before)
+        with checkpoint.Saver(folder) as saver:
+            return self._chunks(stage, stop, state, done, saver)
+
+    def _chunks(self, stage: Stage, stop: StopRequest, state: Any, done: int, saver: checkpoint.Saver) -> Any:
+        saved = counted = time.monotonic()
         while done < stage.total:
-            state, measured = advance(self.shared, state)
+            state, measured = self.program.advance(stage, self.batch, state)
             measured = jax.device_get(measured)
             done += stage.chunk
-            self.metrics.add(stage.name, self.seeds, done, measured)
+            self.metrics.add(stage.name, self.labels, done, measured)
             self.reporter.update(done, _headline(measured))
             now = time.monotonic()
             if done == stage.total or stop.asked or now - saved > CHECKPOINT_EVERY:
                 self._count(stage.name, now - counted)
-                self._save(stage, done, state)
+                self._save(saver, done, state)
                 saved = counted = time.monotonic()
             if stop.asked:
                 raise Interrupted
         return state
 
-    def _take_from_source(self, stage: Stage, source: RunFolder) -> Any:
+    def _take_from_source(self, stage: Stage, source: RunFolder, shapes: Any) -> Any:
         """Another run's finished stage: its state and metrics, copied so that this folder stands alone."""
         self.reporter.say(f"{stage.name}: taken from {source.path}")
-        state = checkpoint.restore(source.checkpoints(stage.name), self._abstract_start(stage))
-        self.metrics.rows += [row for row in metrics.read(source.metrics).rows if row["stage"] == stage.name]
-        self._save(stage, stage.total, state)
+        state = checkpoint.restore(source.checkpoints(stage.name), shapes)
+        self.metrics.append(metrics.of_stage(metrics.read(source.metrics).table, stage.name))
+        with checkpoint.Saver(self.folder.checkpoints(stage.name)) as saver:
+            self._save(saver, stage.total, state)
         return state
 
-    def _abstract_start(self, stage: Stage) -> Any:
-        """Shapes and shardings of a stage's state."""
-        inputs = (self.keys, dict(self.outcome.states))
-        return self._placed(jax.eval_shape(map_seeds(stage.start), self.shared, inputs))
-
-    def _save(self, stage: Stage, done: int, state: Any) -> None:
+    def _save(self, saver: checkpoint.Saver, done: int, state: Any) -> None:
+        """Metrics go first: rows that no checkpoint has are dropped on resuming, but missing ones could not be had."""
         try:
-            checkpoint.save(self.folder.checkpoints(stage.name), done, state)
             self.metrics.write()
             write_json(self.folder.seconds, self.outcome.seconds)
+            saver.save(done, state)
         except OSError as error:
             raise UserError(f"{self.folder.path} can no longer be written ({error.strerror}).") from None
 
@@ -214,41 +225,32 @@ class Pipeline:
     def _count(self, name: str, seconds: float) -> None:
         self.outcome.seconds[name] = self.outcome.seconds.get(name, 0.0) + seconds
 
-    def _evaluate(self, plan: list[Stage], simulator: Simulator | None) -> None:
-        """Fresh episodes of the policy before and after finetuning, where it was finetuned."""
-        clock = time.monotonic()
-        final = self.outcome.states[stages.FINETUNE]
-        finetuning = plan[-1]
-        before = {name: state for name, state in self.outcome.states.items() if name != stages.FINETUNE}
-        if simulator is not None:
-            self.reporter.say(f"evaluating in {self.config.simulator}")
-            first = jax.jit(map_seeds(finetuning.start))(self.shared, (self.keys, before))
-            problem, episodes = from_spec(self.env.spec, self.shared.hyper), self.config.hyper.evaluation_episodes
-            self.outcome.offline, self.outcome.final = (
-                jax.device_get(simulator.evaluate(problem, actors_of(state), self.keys, episodes, number))
-                for number, state in enumerate((first, final))
-            )
-            self._count("evaluate", time.monotonic() - clock)
-            return
-
-        def first_actor(shared, seed):
-            key, before = seed
-            state = finetuning.start(shared, (key, before))
-            return stages.evaluation(self.env, lambda s: s.learner.actor.params, "offline_evaluation")(
-                shared, (key, state)
-            )
-
-        last_actor = stages.evaluation(self.env, lambda s: s.learner.actor.params, "evaluation")
-        self.outcome.offline = jax.device_get(jax.jit(map_seeds(first_actor))(self.shared, (self.keys, before)))
-        self.outcome.final = jax.device_get(jax.jit(map_seeds(last_actor))(self.shared, (self.keys, final)))
+    def _evaluate(self, actors: Any, final: bool, simulator: Simulator | None) -> Evaluation:
+        """Fresh episodes of policies, where they are finetuned."""
+        clock, program = time.monotonic(), self.program
+        if simulator is None:
+            result = program.evaluate(self.batch, actors, final)
+        else:
+            self.reporter.say(f"evaluating in {self.simulator}")
+            problem = stages.problems(program.env.spec, self.batch.hyper)
+            episodes = program.hyper.evaluation_episodes
+            result = simulator.evaluate(problem, actors, self.batch.key, episodes, int(final))
+        result = jax.device_get(result)
         self._count("evaluate", time.monotonic() - clock)
+        return result
 
 
-def _names(plan: list[Stage]) -> str:
-    return ", ".join(stage.name for stage in plan)
+def of_run(config: RunConfig, folder: RunFolder, reporter: Reporter, source: RunFolder | None = None) -> Pipeline:
+    """The pipeline of one run: its seeds, which differ in nothing else."""
+    seeds = list(range(config.first_seed, config.first_seed + config.seeds))
+    path = config.dataset or datasets.shipped_path(config.task)
+    transitions = datasets.load(path, find_task(config.task)).transitions
+    program = Program(marvel_envs.make(config.task), transitions, config.hyper, config.seeds)
+    batch = program.batch([config.hyper] * config.seeds, seeds)
+    return Pipeline(program, batch, {"seed": seeds}, folder, reporter, source, config.simulator)
 
 
 def _headline(measured: dict[str, np.ndarray]) -> dict[str, float]:
-    """The numbers of a chunk that progress shows: means over seeds (and iterations)."""
+    """The numbers of a chunk that progress shows: means over runs (and iterations)."""
     wanted = ("reward", "cost", "multiplier") if "reward" in measured else ("reward_loss", "cost_loss")
     return {name: float(np.mean(measured[name])) for name in wanted if name in measured}

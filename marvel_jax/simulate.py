@@ -41,7 +41,7 @@ class Simulator:
         check_simulator(spec, simulator)
         self.environments = HostVector(simulator, spec.simulator_id, seeds * episodes)
         self.spec, self.seeds, self.each = spec, seeds, episodes
-        self._act = jax.jit(jax.vmap(rollout.act, in_axes=(None, 0, 0, 0, None)))
+        self._act = jax.jit(jax.vmap(rollout.act, in_axes=(0, 0, 0, 0, None)))
         self._keys = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
 
     def __enter__(self) -> "Simulator":
@@ -58,7 +58,7 @@ class Simulator:
         """One episode length of every environment from fresh starts; arrays of the result have a leading seed axis.
 
         Args:
-          problem: Sizes.
+          problem: Of every seed, on axis 0.
           actors: Policies' parameters, seeds on axis 0.
           keys: `[seeds]` for actions.
           mean_action: `[episodes]` booleans, see `rollout.episodes`.

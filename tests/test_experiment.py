@@ -94,11 +94,10 @@ def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
     hyper = override(tiny, method=methods.named(method))
     plan = stages.plan(env, hyper)
     assert plan[-1].name == stages.FINETUNE
-    shared = stages.Shared(hyper, dataset)
     states = {}
     for stage in plan:  # shapes alone: nothing is compiled
-        states[stage.name] = jax.eval_shape(stage.start, shared, (jax.random.key(0), states))
-        advanced, _ = jax.eval_shape(stage.advance, shared, states[stage.name])
+        states[stage.name] = jax.eval_shape(stage.start, hyper, jax.random.key(0), states)
+        advanced, _ = jax.eval_shape(stage.advance, dataset, hyper, states[stage.name])
         chex.assert_trees_all_equal_shapes_and_dtypes(advanced, states[stage.name])
 
 

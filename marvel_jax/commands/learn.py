@@ -122,12 +122,13 @@ def learn(options: StageOptions, last: str) -> int:
     if options.resume is not None and folder.summary.exists():
         return _show(options, folder)
     prepare_jax(config.seeds)
+    from marvel_jax import pipeline as pipelines
     from marvel_jax.console import Reporter
-    from marvel_jax.pipeline import Interrupted, Pipeline
+    from marvel_jax.pipeline import Interrupted
 
     source = None if options.source is None else RunFolder(options.source)
     reporter = Reporter(quiet=options.quiet or options.json)
-    pipeline = Pipeline(config, folder, reporter, source)
+    pipeline = pipelines.of_run(config, folder, reporter, source)
     if options.resume is None:
         runfolder.create(folder.path, config)
     try:
@@ -159,7 +160,7 @@ def _finish(config: RunConfig, folder: RunFolder, pipeline: Any) -> None:
     task = configuration.find_task(config.task)
     result = summarize(config, task, pipeline.metrics.rows, outcome.offline, outcome.final, outcome.seconds, name)
     draw_runs([folder], folder.figures, {folder.path: result})
-    draw_trajectories(pipeline, folder.figures)
+    draw_trajectories(config, pipeline, folder.figures)
     runfolder.write_json(folder.summary, result)
 
 

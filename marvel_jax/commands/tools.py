@@ -100,16 +100,18 @@ def evaluate_command(options: Evaluate) -> int:
         configuration.check_simulator(configuration.find_task(config.task), options.simulator)
     folder = RunFolder(options.run)
     prepare_jax(config.seeds)
+    from marvel_jax import pipeline as pipelines
     from marvel_jax.console import Reporter
-    from marvel_jax.pipeline import Pipeline
     from marvel_jax.report.evaluation import evaluate_run
 
-    pipeline = Pipeline(config, folder, Reporter(quiet=True))
-    result = evaluate_run(pipeline, options.stage, options.episodes, options.seed, options.simulator)
+    pipeline = pipelines.of_run(config, folder, Reporter(quiet=True))
+    result = evaluate_run(config, pipeline, options.stage, options.episodes, options.seed, options.simulator)
     if options.render:
         from marvel_jax.report.pictures import render_run
 
-        result["rendered"] = [str(p) for p in render_run(pipeline, options.stage, options.out or folder.figures)]
+        result["rendered"] = [
+            str(p) for p in render_run(config, pipeline, options.stage, options.out or folder.figures)
+        ]
     if options.json:
         print(json.dumps(result))
         return 0

@@ -11,12 +11,13 @@ from marvel_jax.pipeline import Pipeline
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
 from marvel_jax.simulate import Simulator, actors_of
+from marvel_jax.stages import problems
 
 EPISODES_AT_ONCE = 5  # of each seed in a simulator
 
 
 def evaluate_run(
-    pipeline: Pipeline, stage: str, episodes: int, seed: int, simulator: str | None = None
+    config: RunConfig, pipeline: Pipeline, stage: str, episodes: int, seed: int, simulator: str | None = None
 ) -> dict[str, Any]:
     """Fresh episodes of every seed's policy after a stage; ready for JSON.
 
@@ -26,20 +27,21 @@ def evaluate_run(
     Raises:
       UserError: If the run has no checkpoint of that stage, or the simulator cannot be used.
     """
-    config = pipeline.config
     state = pipeline.restore(stage)
 
-    def of_one_seed(shared, learner):
-        problem = from_environment(pipeline.env, shared.hyper)
-        return evaluate(pipeline.env, problem, learner.actor.params, jax.random.key(seed), episodes)
+    env, hyper, seeds = pipeline.program.env, pipeline.batch.hyper, pipeline.labels["seed"]
 
-    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(pipeline.shared, state.learner))
-    per_seed = [{"seed": number, **_numbers(here, row, config)} for row, number in enumerate(pipeline.seeds)]
+    def of_one_seed(_, run):
+        hyper, learner = run
+        return evaluate(env, from_environment(env, hyper), learner.actor.params, jax.random.key(seed), episodes)
+
+    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, state.learner)))
+    per_seed = [{"seed": number, **_numbers(here, row, config)} for row, number in enumerate(seeds)]
     if simulator is not None:
-        with Simulator(pipeline.env.spec, simulator, len(pipeline.seeds), min(episodes, EPISODES_AT_ONCE)) as real:
-            problem, keys = from_environment(pipeline.env, pipeline.shared.hyper), jax.random.key(seed)
-            keys = jax.random.split(keys, len(pipeline.seeds))
-            there = jax.device_get(real.evaluate(problem, actors_of(state), keys, episodes))
+        with Simulator(env.spec, simulator, len(seeds), min(episodes, EPISODES_AT_ONCE)) as real:
+            keys = jax.random.split(jax.random.key(seed), len(seeds))
+            played = real.evaluate(problems(env.spec, hyper), actors_of(state), keys, episodes)
+            there = jax.device_get(played)
         for row, entry in enumerate(per_seed):
             entry["simulator"] = _numbers(there, row, config)
     return {

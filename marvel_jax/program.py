@@ -1,0 +1,100 @@
+"""The compiled functions of an experiment's stages, for batches of runs of one size."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from marvel_envs.base import SafetyEnv
+
+from marvel_jax import experiment, stages
+from marvel_jax.evaluate import Evaluation, evaluate
+from marvel_jax.hyper import Hyper
+from marvel_jax.problem import from_environment
+from marvel_jax.seeds import devices_for, map_seeds
+from marvel_jax.stages import Stage
+from marvel_jax.transitions import Transition
+
+
+class Batch(struct.PyTreeNode):
+    """Runs side by side.
+
+    Attributes:
+      hyper: Hyperparameters, every traced field `[runs]`.
+      key: `[runs]` the seeds' keys.
+    """
+
+    hyper: Hyper
+    key: jax.Array
+
+
+class Program:
+    """What a batch of runs does, compiled once for any number of batches.
+
+    Args:
+      env: The environment.
+      dataset: `[N]` offline transitions; one copy on every device, whatever the number of runs.
+      hyper: What is static in it shapes the program. Runs may differ in everything that is traced.
+      count: Runs of a batch.
+    """
+
+    def __init__(self, env: SafetyEnv, dataset: Transition, hyper: Hyper, count: int):
+        self.env, self.hyper, self.count = env, hyper, count
+        self.plan = stages.plan(env, hyper)
+        mesh = Mesh(devices_for(count), ("seeds",))
+        self._by_run = NamedSharding(mesh, PartitionSpec("seeds"))
+        self.dataset = jax.device_put(jax.tree.map(jnp.asarray, dataset), NamedSharding(mesh, PartitionSpec()))
+        self.compile_seconds = 0.0
+        self._compiled: dict[str, Any] = {}
+        self._starts: dict[str, Callable[..., Any]] = {}
+        self._evaluate = jax.jit(map_seeds(self._evaluate_one))
+
+    def batch(self, hypers: Sequence[Hyper], seeds: Sequence[int]) -> Batch:
+        """The runs with given hyperparameters and seeds, on the devices."""
+        stacked = jax.tree.map(lambda *values: jnp.asarray(values, jnp.float32), *hypers)
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        return jax.device_put(Batch(stacked, keys), self._by_run)
+
+    def start(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
+        """The stage's first state, given the final states of those before it; runs on axis 0."""
+        if stage.name not in self._starts:
+            self._starts[stage.name] = jax.jit(_start_of(stage))
+        return jax.device_put(self._starts[stage.name](batch, before), self._by_run)
+
+    def shapes(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
+        """Shapes and shardings of the stage's state."""
+        shapes = jax.eval_shape(_start_of(stage), batch, before)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_run), shapes)
+
+    def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
+        """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
+        if stage.on_host:
+            return stage.advance(self.dataset, batch.hyper, state)
+        return self.compiled(stage, batch, state)(self.dataset, batch.hyper, state)
+
+    def compiled(self, stage: Stage, batch: Batch, state: Any) -> Any:
+        """The stage's `advance` as an executable; `state` may be shapes."""
+        if stage.name not in self._compiled:
+            clock = time.monotonic()
+            each = map_seeds(lambda dataset, run: stage.advance(dataset, *run))
+            function = jax.jit(lambda dataset, hyper, state: each(dataset, (hyper, state)), donate_argnums=2)
+            self._compiled[stage.name] = function.lower(self.dataset, batch.hyper, state).compile()
+            self.compile_seconds += time.monotonic() - clock
+        return self._compiled[stage.name]
+
+    def evaluate(self, batch: Batch, actors: Any, final: bool) -> Evaluation:
+        """Fresh episodes `[runs, episodes]` of policies, with the keys of the final or the offline evaluation."""
+        keys = jax.vmap(experiment.stage_keys)(batch.key)
+        return self._evaluate(None, (batch.hyper, actors, keys.evaluation if final else keys.offline_evaluation))
+
+    def _evaluate_one(self, _: None, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
+        hyper, actor, key = run
+        return evaluate(self.env, from_environment(self.env, hyper), actor, key, hyper.evaluation_episodes)
+
+
+def _start_of(stage: Stage) -> Callable[[Batch, dict[str, Any]], Any]:
+    each = map_seeds(lambda _, run: stage.start(*run))
+    return lambda batch, before: each(None, (batch.hyper, batch.key, before))
