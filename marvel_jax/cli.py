@@ -6,7 +6,7 @@ from typing import Any
 
 import tyro
 
-from marvel_jax.commands import learn, options, shared, tools
+from marvel_jax.commands import learn, options, shared, sweep, tools
 from marvel_jax.errors import UserError
 
 _TYRO = (tyro.conf.OmitSubcommandPrefixes,)
@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "pretrain": (options.Pretrain, lambda given: learn.learn(given, "pretrain")),
     "align": (options.Align, lambda given: learn.learn(given, "align")),
     "finetune": (options.Finetune, lambda given: learn.learn(given, "finetune")),
+    "sweep": (options.Sweep, sweep.sweep_command),
     "evaluate": (options.Evaluate, tools.evaluate_command),
     "plot": (options.Plot, tools.plot_command),
     "collect": (options.Collect, tools.collect_command),

@@ -32,7 +32,7 @@ class Reporter:
             self._progress = Progress(
                 TextColumn("[bold]{task.description:9}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+                TextColumn("{task.completed:.0f}/{task.total} {task.fields[unit]}"),
                 TextColumn("{task.fields[shown]}"),
                 TimeElapsedColumn(),
                 TextColumn("ETA"),
@@ -62,9 +62,9 @@ class Reporter:
         else:
             self.say(f"{stage}: {total} {unit}, compiling")
 
-    def update(self, done: int, shown: dict[str, float]) -> None:
-        """`done` of the stage's total, with the numbers to show."""
-        text = "  ".join(f"{name} {_short(value)}" for name, value in shown.items())
+    def update(self, done: float, shown: dict[str, float], detail: str = "") -> None:
+        """`done` of the stage's total, with the numbers to show and what else there is to say."""
+        text = "  ".join([*([detail] if detail else []), *(f"{name} {_short(value)}" for name, value in shown.items())])
         if self._progress and self._bar is not None:
             self._progress.update(self._bar, completed=done, shown=text)
             return
@@ -72,9 +72,9 @@ class Reporter:
         if done < self._total and now - self._last_line < PLAIN_EVERY:
             return
         self._last_line = now
-        rate = (now - self._began) / max(done - self._start, 1)
+        rate = (now - self._began) / max(done - self._start, 1e-9)
         left = "" if done >= self._total else f"  ETA {_clock(rate * (self._total - done))}"
-        self.say(f"{self._stage}: {done}/{self._total} {self._unit}  {text}  {_clock(now - self._began)}{left}")
+        self.say(f"{self._stage}: {int(done)}/{self._total} {self._unit}  {text}  {_clock(now - self._began)}{left}")
 
 
 def _short(value: float) -> str:

@@ -59,11 +59,7 @@ class Metrics:
     def forget(self, stage: str, after: int) -> None:
         """Drops a stage's rows after an iteration: those that no checkpoint has."""
         if self.table.num_rows:
-            stale = pc.and_(
-                pc.equal(self.table["stage"], stage),  # pyright: ignore[reportAttributeAccessIssue]
-                pc.greater(self.table["iteration"], after),  # pyright: ignore[reportAttributeAccessIssue]
-            )
-            self._parts = [self.table.filter(pc.invert(stale))]  # pyright: ignore[reportAttributeAccessIssue]
+            self._parts = [self.table.filter((pc.field("stage") != stage) | (pc.field("iteration") <= after))]
 
     def write(self) -> None:
         """Writes the file anew, atomically."""
@@ -96,7 +92,7 @@ def read(path: Path) -> Metrics:
 
 def of_stage(table: pa.Table, stage: str) -> pa.Table:
     """The rows of one stage."""
-    return table.filter(pc.equal(table["stage"], stage))  # pyright: ignore[reportAttributeAccessIssue]
+    return table.filter(pc.field("stage") == stage)
 
 
 def curves(rows: list[dict[str, Any]], stage: str, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -82,7 +82,8 @@ def check_free(path: Path) -> None:
         if not path.is_dir():
             raise UserError(f"{path} is a file. Give another --out.")
         if any(path.iterdir()):
-            hint = f" Resume it with --resume {path}, or give" if (path / "config.json").exists() else " Give"
+            resumable = (path / "config.json").exists() or (path / "sweep.json").exists()
+            hint = f" Resume it with --resume {path}, or give" if resumable else " Give"
             raise UserError(f"{path} is not empty, and a run never overwrites anything.{hint} another --out.")
     parent = path
     while not parent.exists():

@@ -12,7 +12,7 @@ from marvel_envs.tasks import TASKS
 from marvel_jax import config as configuration
 from marvel_jax import runfolder
 from marvel_jax.commands.options import OnlineOptions, StageOptions
-from marvel_jax.commands.shared import draw_runs, prepare_jax
+from marvel_jax.commands.shared import device_name, draw_runs, prepare_jax
 from marvel_jax.config import PRESET_SUMMARIES, RunConfig
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
@@ -149,16 +149,14 @@ def learn(options: StageOptions, last: str) -> int:
 
 def _finish(config: RunConfig, folder: RunFolder, pipeline: Any) -> None:
     """Writes the summary and the figures of a run that is done."""
-    import jax
-
     from marvel_jax.report.pictures import draw_trajectories
     from marvel_jax.report.summarize import summarize
 
     outcome = pipeline.outcome
-    device = jax.devices()[0]
-    name = f"{device.device_kind} × {jax.device_count()} ({os.cpu_count()} CPU cores)"
     task = configuration.find_task(config.task)
-    result = summarize(config, task, pipeline.metrics.rows, outcome.offline, outcome.final, outcome.seconds, name)
+    result = summarize(
+        config, task, pipeline.metrics.rows, outcome.offline, outcome.final, outcome.seconds, device_name()
+    )
     draw_runs([folder], folder.figures, {folder.path: result})
     draw_trajectories(config, pipeline, folder.figures)
     runfolder.write_json(folder.summary, result)

@@ -73,6 +73,60 @@ class Finetune(OnlineOptions):
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Run many points with many seeds: every task × method × combination × draw, from a TOML file, options or both."""
+
+    file: tyro.conf.Positional[Path | None] = None
+    """TOML file with any of: tasks, methods, seeds, seed, preset, draws, sampler, draw_seed, env_module, and tables
+    fixed, product, draw, points (a list), datasets (see docs/sweeps.md). Options add to it and come first."""
+    tasks: tuple[str, ...] = ()
+    """Tasks, as listed by `marvel tasks`."""
+    methods: Annotated[tuple[str, ...], tyro.conf.arg(help="Methods (default: marvel), see `marvel run --help`.")] = ()
+    seeds: int | None = None
+    """Seeds of each point (default: 8)."""
+    seed: int | None = None
+    """The first seed (default: 0)."""
+    preset: PresetName | None = None
+    """Defaults to start from (default: cpu), see `marvel run --help`."""
+    fixed: tuple[str, ...] = ()
+    """FIELD=VALUE for all runs, such as online.iterations=20."""
+    product: tuple[str, ...] = ()
+    """FIELD=VALUE,VALUE,…: every combination is run, such as cost_limit=10,20,40."""
+    draw: tuple[str, ...] = ()
+    """FIELD=LOW:HIGH or FIELD=LOW:HIGH:log: a range to draw from."""
+    draws: int | None = None
+    """How many sets of values to draw (default: 16)."""
+    sampler: Literal["sobol", "random"] | None = None
+    """How to draw (default: sobol, which fills the space evenly)."""
+    draw_seed: int | None = None
+    """Seed of the draws (default: 0)."""
+    datasets: tuple[str, ...] = ()
+    """TASK=PATH of offline datasets, for tasks whose dataset does not come with the package."""
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments."""
+    out: Path | None = None
+    """Sweep folder to make; must not exist or be empty. Default: sweeps/TIME."""
+    chunk: int | None = None
+    """Runs that are done together. Default: as many as fit the memory (on CPUs at most 16 per core)."""
+    dry_run: Flag[bool] = False
+    """Print the plan with memory, number of programs and estimated time, and do nothing."""
+    resume: Path | None = None
+    """Go on with an interrupted sweep in its own folder, to the same numbers."""
+    distributed: Flag[bool] = False
+    """Be one of several processes, as SLURM, Kubernetes or MPI tell `jax.distributed`; all need the same --out."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, where none of these tell."""
+    processes: int | None = None
+    """How many processes there are."""
+    process: int | None = None
+    """Which of them this is, from 0."""
+    quiet: Flag[bool] = False
+    """No progress; print only the sweep folder."""
+    json: Flag[bool] = False
+    """No progress; print the summary (or the plan) as one JSON object."""
+
+
+@dataclass(frozen=True)
 class Tasks:
     """List the tasks."""
 
@@ -134,10 +188,10 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw the figures of one run, or of several runs together."""
+    """Draw the figures of one run, of several runs together, or of a sweep (with its table)."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders."""
+    """Run folders, or one sweep folder."""
     out: Path | None = None
     """Folder for the PNG files. Default: figures/ of the (first) run."""
 

@@ -22,6 +22,13 @@ def prepare_jax(seeds: int) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+def device_name() -> str:
+    """What the process computes on, for summaries."""
+    import jax
+
+    return f"{jax.devices()[0].device_kind} × {jax.device_count()} ({os.cpu_count()} CPU cores)"
+
+
 def load_env_module(where: str | None) -> None:
     """Imports a user's module, with JAX prepared: registering an environment already takes steps in it."""
     if where is None:

@@ -10,6 +10,7 @@ from marvel_envs.tasks import TASKS
 from marvel_jax import config as configuration
 from marvel_jax.commands.options import Collect, Evaluate, Parity, Plot, Tasks
 from marvel_jax.commands.shared import draw_runs, prepare_jax
+from marvel_jax.commands.sweep import plot_sweep
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
 
@@ -127,6 +128,11 @@ def plot_command(options: Plot) -> int:
     """Draws figures of runs."""
     if not options.runs:
         raise UserError("Which runs? Give one run folder or more.")
+    for path in options.runs:
+        if (path / "sweep.json").exists():
+            if len(options.runs) > 1:
+                raise UserError("One sweep at a time: give a single sweep folder, or run folders.")
+            return plot_sweep(path, options.out)
     folders = [RunFolder(path) for path in options.runs]
     out = options.out or folders[0].figures
     for path in draw_runs(folders, out, {folder.path: folder.read_summary() for folder in folders}):

@@ -21,8 +21,8 @@ def normalized_cost(cost: chex.Array, limit: float) -> chex.Array:
     return (cost + epsilon) / (limit + epsilon)
 
 
-def violation(cost: np.ndarray, limit: float) -> np.ndarray:
-    """Mean over iterations of max(0, J_C − limit), from costs `[seeds, iterations]`."""
+def violation(cost: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
+    """Mean over iterations of max(0, J_C − limit), from costs `[seeds, iterations]` and one limit or `[seeds, 1]`."""
     return np.maximum(cost - limit, 0.0).mean(axis=1)
 
 

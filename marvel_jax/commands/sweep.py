@@ -1,0 +1,197 @@
+"""The sweep command: plan, dry run, run, resume; and what `marvel plot` does with a sweep."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from marvel_jax import runfolder
+from marvel_jax.commands.options import Sweep
+from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax
+from marvel_jax.errors import UserError
+from marvel_jax.sweeps import request as requests
+from marvel_jax.sweeps.request import Request
+
+WAIT_FOR_PLAN = 600.0  # seconds in which the first process of several must have planned
+
+
+def sweep_command(options: Sweep) -> int:
+    """Runs a sweep, or goes on with one."""
+    if options.resume is None:
+        path = options.out or Path("sweeps") / time.strftime("%Y%m%d-%H%M%S")
+        request = requests.checked(_request(options))
+        if not options.dry_run and not _is_follower(options):
+            runfolder.check_free(path)
+    else:
+        path, request = options.resume, _resumed(options)
+    points = requests.expand(request)
+    if options.chunk is not None and options.chunk < 1:
+        raise UserError(f"--chunk is {options.chunk}; give at least 1.")
+    for dataset in request.datasets.values():
+        if not Path(dataset).is_file():
+            raise UserError(f"There is no dataset at {dataset}.")
+    prepare_jax(os.cpu_count() or 1)
+    from marvel_jax.sweeps import hosts, plan
+
+    share = hosts.join(options)
+    parts = plan.groups(request, points)
+    if options.dry_run:
+        return _dry_run(options, request, parts)
+    return _run(options, path, request, points, parts, share)
+
+
+def _request(options: Sweep) -> Request:
+    """The request of a file, with what options change in it."""
+    given: dict[str, Any] = {} if options.file is None else requests.read_file(options.file)
+    load_env_module(options.env_module or given.get("env_module"))
+    changes = {
+        "tasks": options.tasks,
+        "methods": options.methods,
+        "seeds": options.seeds,
+        "first_seed": options.seed,
+        "preset": options.preset,
+        "draws": options.draws,
+        "sampler": options.sampler,
+        "draw_seed": options.draw_seed,
+        "env_module": options.env_module,
+    }
+    given |= {name: value for name, value in changes.items() if value not in (None, ())}
+    tables = {
+        "fixed": requests.assignments(options.fixed, "--fixed"),
+        "product": requests.lists(options.product),
+        "draw": requests.ranges(options.draw),
+        "datasets": requests.assignments(options.datasets, "--datasets"),
+    }
+    merged: dict[str, Any] = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
+    return Request(**{**given, **merged})
+
+
+def _resumed(options: Sweep) -> Request:
+    from marvel_jax.sweeps.folder import SweepFolder
+
+    assert options.resume is not None
+    request, _ = SweepFolder(options.resume).read_plan()
+    asked = (options.file, options.tasks, options.methods, options.fixed, options.product, options.draw, options.chunk)
+    if any(value not in (None, ()) for value in asked) or options.out is not None:
+        raise UserError("--resume goes on with the sweep's own options; drop the others, or start a new sweep.")
+    if not os.access(options.resume, os.W_OK):
+        raise UserError(f"{options.resume} cannot be written: no permission.")
+    return request
+
+
+def _is_follower(options: Sweep) -> bool:
+    """Whether another process makes the folder."""
+    return bool(options.distributed or options.processes)
+
+
+def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
+    from marvel_jax.console import Reporter
+    from marvel_jax.sweeps import plan, run
+
+    say = Reporter(quiet=options.quiet or options.json).say
+    programs = plan.Programs(request, parts)
+    sizes, needs = plan.choose_sizes(parts, programs, options.chunk, say)
+    say("timing one piece of every stage")
+    seconds = run.estimate(parts, sizes, programs)
+    compiled = sum(len(programs.get(index, size).plan) for index, size in enumerate(sizes))
+    found = {
+        "runs": sum(len(part.runs) for part in parts),
+        "chunks": len(plan.chunks(parts, sizes)),
+        "programs": compiled,
+        "available_bytes": plan.available(),
+        "estimated_seconds": seconds,
+        "groups": [
+            {
+                "group": part.label,
+                "runs": len(part.runs),
+                "chunk": size,
+                "bytes_per_run": need.per_run,
+                "dataset_bytes": need.shared,
+                "bytes": need.compiled,
+            }
+            for part, size, need in zip(parts, sizes, needs, strict=True)
+        ],
+    }
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    from marvel_jax.report.sweep import print_plan
+
+    print_plan(found)
+    return 0
+
+
+def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any) -> int:
+    from marvel_jax.console import Reporter
+    from marvel_jax.pipeline import Interrupted
+    from marvel_jax.sweeps import plan, run
+    from marvel_jax.sweeps.folder import SweepFolder
+
+    clock = time.monotonic()
+    folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
+    programs = plan.Programs(request, parts)
+    if options.resume is None and share.index == 0:
+        runs, stages = sum(len(part.runs) for part in parts), sum(len(programs.stages(i)) for i in range(len(parts)))
+        reporter.say(f"{runs} runs in {len(parts)} groups; {stages} programs to compile, one per stage of each group")
+        sizes, _ = plan.choose_sizes(parts, programs, options.chunk, reporter.say)
+        folder.create(request, points, parts, sizes)
+    _wait_for(folder.plan)
+    sizes = folder.read_plan()[1]
+    chunks = plan.chunks(parts, sizes)
+    try:
+        run.run(folder, chunks, programs, share, reporter)
+    except Interrupted:
+        print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {path}", file=sys.stderr)
+        return 130
+    if not all(folder.done(chunk) for chunk in chunks):
+        reporter.say("this process is done; the last of them writes the summary")
+        return 0
+    result = _finish(folder, request, points, time.monotonic() - clock)
+    if options.json:
+        print(json.dumps({**result, "sweep": str(path)}))
+    elif options.quiet:
+        print(path)
+    else:
+        from marvel_jax.report.sweep import print_summary
+
+        print_summary(result, str(path))
+    return 0
+
+
+def _wait_for(file: Path) -> None:
+    """Until another process has written the plan."""
+    deadline = time.monotonic() + WAIT_FOR_PLAN
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise UserError(f"{file} has not come within {WAIT_FOR_PLAN:.0f} s: is the first process alive?")
+        time.sleep(0.2)
+
+
+def _finish(folder: Any, request: Request, points: list[Any], seconds: float) -> dict[str, Any]:
+    """Writes the summary and the figures of a sweep that is done, or shows what is there already."""
+    from marvel_jax.report import sweep as report
+
+    if folder.summary.exists():
+        return json.loads(folder.summary.read_text())
+    result = report.summarize(folder, request, points, seconds, device_name())
+    report.draw(folder, request, points, result, folder.figures)
+    runfolder.write_json(folder.summary, result)
+    return result
+
+
+def plot_sweep(path: Path, out: Path | None) -> int:
+    """Draws a sweep's figures anew, finished or not, and prints its table."""
+    from marvel_jax.report import sweep as report
+    from marvel_jax.sweeps.folder import SweepFolder
+
+    folder = SweepFolder(path)
+    request, _ = folder.read_plan()
+    points = requests.expand(request)
+    saved = json.loads(folder.summary.read_text()) if folder.summary.exists() else {}
+    result = report.summarize(folder, request, points, saved.get("seconds", 0.0), saved.get("device", ""))
+    report.print_summary(result, str(path))
+    for figure in report.draw(folder, request, points, result, out or folder.figures):
+        print(figure)
+    return 0

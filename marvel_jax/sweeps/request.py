@@ -1,0 +1,265 @@
+"""What a sweep is asked to do: from a TOML file or options, checked, and expanded into points. Without JAX."""
+
+import dataclasses
+import itertools
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from marvel_jax import config as configuration
+from marvel_jax.config import RunConfig
+from marvel_jax.errors import UserError
+from marvel_jax.hyper import Hyper, override
+from marvel_jax.sweeps import fields
+
+Sampler = Literal["sobol", "random"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values of one hyperparameter to draw from, evenly, or evenly in their logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, share: float) -> float:
+        """The value a `share` in [0, 1) of the way up."""
+        if self.log:
+            return self.low * (self.high / self.low) ** share
+        return self.low + share * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep: every task × method × point × combination × draw, with every seed.
+
+    Attributes:
+      tasks, methods: Names.
+      first_seed, seeds: Each point is run with seeds first_seed … first_seed + seeds − 1.
+      preset: Defaults to start from.
+      fixed: Hyperparameters by dotted path, the same for all runs.
+      product: Lists of values, of which every combination is run.
+      points: Explicit sets of values.
+      draw: Ranges, from which `draws` sets of values are drawn.
+      draws, sampler, draw_seed: How many, how (a Sobol sequence fills the space evenly), and from which seed.
+      datasets: Paths of offline datasets by task; the package's own for others.
+      env_module: A user's module that registers tasks.
+    """
+
+    tasks: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("marvel",)
+    first_seed: int = 0
+    seeds: int = 8
+    preset: configuration.PresetName = "cpu"
+    fixed: dict[str, Any] = field(default_factory=dict)
+    product: dict[str, list[Any]] = field(default_factory=dict)
+    points: tuple[dict[str, Any], ...] = ()
+    draw: dict[str, Range] = field(default_factory=dict)
+    draws: int = 16
+    sampler: Sampler = "sobol"
+    draw_seed: int = 0
+    datasets: dict[str, str] = field(default_factory=dict)
+    env_module: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """What all seeds of one setting share; `changes` are the hyperparameters in which points differ."""
+
+    task: str
+    method: str
+    changes: dict[str, Any]
+    hyper: Hyper
+
+    @property
+    def label(self) -> str:
+        """The method and what was changed, in a few words."""
+        words = [self.method] + [f"{name} {_short(value)}" for name, value in self.changes.items()]
+        return ", ".join(words)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The fields of a `Request` that a TOML file gives.
+
+    Raises:
+      UserError: If the file cannot be read or has unknown keys.
+    """
+    try:
+        data = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"There is no sweep file {path}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path} cannot be read as TOML ({error}).") from None
+    names = {f.name for f in dataclasses.fields(Request)} - {"first_seed"} | {"seed"}
+    for name in data:
+        if name not in names:
+            raise UserError(f"{path} has a key {name!r} that no sweep has. It may have: {', '.join(sorted(names))}.")
+    given = dict(data)
+    if "seed" in given:
+        given["first_seed"] = given.pop("seed")
+    for name in ("tasks", "methods"):
+        if name in given:
+            given[name] = (given[name],) if isinstance(given[name], str) else tuple(given[name])
+    for name in ("fixed", "product", "draw"):
+        if name in given:
+            given[name] = _flat(given[name], path, name)
+    if "points" in given:
+        given["points"] = tuple(_flat(point, path, "points") for point in given["points"])
+    if "draw" in given:
+        given["draw"] = {name: _range(name, limits) for name, limits in given["draw"].items()}
+    return given
+
+
+def _flat(table: Any, path: Path, key: str, prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted paths (TOML reads an unquoted `gains.integral` as a table in a table)."""
+    if not isinstance(table, dict):
+        raise UserError(f"{path}: {key} must be a table of hyperparameters.")
+    found = {}
+    for name, value in table.items():
+        if isinstance(value, dict) and not {"low", "high"} <= set(value):
+            found |= _flat(value, path, key, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _range(name: str, limits: Any) -> Range:
+    """A range from `{low, high, log}`, `[low, high]`, `[low, high, "log"]` or the text "low:high[:log]"."""
+    parts = limits.split(":") if isinstance(limits, str) else limits
+    try:
+        if isinstance(parts, dict):
+            return Range(**{**parts, "low": float(parts["low"]), "high": float(parts["high"])})
+        low, high, *rest = parts
+        if rest not in ([], ["log"]):
+            raise ValueError
+        return Range(float(low), float(high), bool(rest))
+    except (TypeError, ValueError, KeyError):
+        raise UserError(f"The range of {name} is {limits}; give LOW:HIGH or LOW:HIGH:log.") from None
+
+
+def assignments(words: tuple[str, ...], option: str) -> dict[str, str]:
+    """`FIELD=VALUE` words as a dictionary; raises a `UserError` that names the option otherwise."""
+    found = {}
+    for word in words:
+        name, equals, given = word.partition("=")
+        if not equals or not name or not given:
+            raise UserError(f"{option} {word}: give FIELD=VALUE.")
+        found[name.replace("-", "_")] = given
+    return found
+
+
+def ranges(words: tuple[str, ...]) -> dict[str, Range]:
+    """`FIELD=LOW:HIGH[:log]` words."""
+    return {name: _range(name, text) for name, text in assignments(words, "--draw").items()}
+
+
+def lists(words: tuple[str, ...]) -> dict[str, list[str]]:
+    """`FIELD=VALUE,VALUE,…` words."""
+    return {name: text.split(",") for name, text in assignments(words, "--product").items()}
+
+
+def checked(request: Request) -> Request:
+    """The request with every value converted to its field's type.
+
+    Raises:
+      UserError: Saying what is wrong with it, before anything is done.
+    """
+    if not request.tasks:
+        raise UserError("Which tasks? Give --tasks, such as BallCircle; `marvel tasks` lists them.")
+    for name in ("seeds", "draws"):
+        if getattr(request, name) < 1:
+            raise UserError(f"{name} is {getattr(request, name)}; give at least 1.")
+    for name, limits in request.draw.items():
+        _check_range(name, limits)
+    for name, values in request.product.items():
+        if not isinstance(values, list) or not values:
+            raise UserError(f"product: {name} must be a list of one value or more.")
+    varied = [*request.product, *request.draw, *{name for point in request.points for name in point}]
+    for name in [*varied, *request.fixed]:
+        if [*varied, *request.fixed].count(name) > 1:
+            raise UserError(f"{name} is given twice; give it once, as fixed, product, points or draw.")
+    for task in request.datasets:
+        if task not in request.tasks:
+            raise UserError(f"datasets: {task} is not among the tasks of this sweep.")
+    return dataclasses.replace(
+        request,
+        fixed={name: fields.value(name, value) for name, value in request.fixed.items()},
+        product={name: [fields.value(name, value) for value in values] for name, values in request.product.items()},
+        points=tuple({name: fields.value(name, value) for name, value in p.items()} for p in request.points),
+    )
+
+
+def _check_range(name: str, limits: Range) -> None:
+    found = fields.find(name)
+    if found.static or not isinstance(found.default, float):
+        raise UserError(f"{name} is static: each value needs a program of its own. List its values (--product).")
+    if not limits.low < limits.high:
+        raise UserError(f"The range of {name} is {limits.low:g} to {limits.high:g}; give the lower end first.")
+    if limits.log and limits.low <= 0:
+        raise UserError(f"The range of {name} starts at {limits.low:g}; a logarithmic one must start above 0.")
+
+
+def expand(request: Request) -> list[Point]:
+    """All points of a checked request, in order.
+
+    Raises:
+      UserError: If one of them cannot run.
+    """
+    combinations = [
+        dict(zip(request.product, values, strict=True)) for values in itertools.product(*request.product.values())
+    ]
+    points = []
+    for task, method in itertools.product(request.tasks, request.methods):
+        base = override(configuration.preset_hyper(request.preset, method, task), **request.fixed)
+        for parts in itertools.product(request.points or ({},), combinations, _draws(request)):
+            changes = {name: value for part in parts for name, value in part.items()}
+            point = Point(task, method, changes, override(base, **changes))
+            _check_point(request, point)
+            points.append(point)
+    return points
+
+
+def _draws(request: Request) -> list[dict[str, Any]]:
+    if not request.draw:
+        return [{}]
+    from scipy.stats import qmc  # slow to import
+
+    names = list(request.draw)
+    if request.sampler == "sobol":
+        bits = (request.draws - 1).bit_length()
+        engine = qmc.Sobol(len(names), seed=request.draw_seed)  # pyright: ignore[reportCallIssue]
+        shares = engine.random_base2(bits)[: request.draws]
+    else:
+        import numpy as np
+
+        shares = np.random.default_rng(request.draw_seed).uniform(size=(request.draws, len(names)))
+    return [{n: request.draw[n].at(float(s)) for n, s in zip(names, row, strict=True)} for row in shares]
+
+
+def _check_point(request: Request, point: Point) -> None:
+    dataset = request.datasets.get(point.task)
+    config = RunConfig(point.task, point.method, request.first_seed, request.seeds, dataset, point.hyper)
+    try:
+        configuration.check(config)
+    except UserError as error:
+        raise UserError(f"{point.task}, {point.label}: {error}" if point.changes else str(error)) from None
+
+
+def to_json(request: Request) -> dict[str, Any]:
+    """The request as JSON's types."""
+    return dataclasses.asdict(request)
+
+
+def from_json(data: dict[str, Any]) -> Request:
+    """A request from `to_json`'s result, checked anew; raises as `checked`, or `TypeError` for another version's."""
+    values = dict(data)
+    values["draw"] = {name: Range(**limits) for name, limits in values["draw"].items()}
+    for name in ("tasks", "methods", "points"):
+        values[name] = tuple(values[name])
+    return checked(Request(**values))

@@ -1,0 +1,135 @@
+"""Runs a sweep's chunks one after another, each into the folder when it is done."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+
+from marvel_jax import stages
+from marvel_jax.console import Reporter
+from marvel_jax.errors import UserError
+from marvel_jax.metrics import of_stage
+from marvel_jax.pipeline import Outcome, Pipeline, StopRequest
+from marvel_jax.program import Program
+from marvel_jax.report.summarize import violation
+from marvel_jax.simulate import actors_of
+from marvel_jax.sweeps.folder import SweepFolder
+from marvel_jax.sweeps.plan import Chunk, Group, Programs
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which chunks a process does: those whose number leaves `index` when divided by `count`."""
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """This process's chunks."""
+        return [chunk for chunk in chunks if chunk.number % self.count == self.index]
+
+
+def run(folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share: Share, reporter: Reporter) -> None:
+    """Does every chunk of this process's share that is not done yet.
+
+    Raises:
+      Interrupted: After Ctrl-C, with everything saved.
+      UserError: If the folder can no longer be written.
+    """
+    mine = share.of(chunks)
+    total = sum(len(chunk.runs) for chunk in mine)
+    done = sum(len(chunk.runs) for chunk in mine if folder.done(chunk))
+    with reporter, StopRequest() as stop:
+        reporter.begin("sweep", "runs", total, done)
+        for place, chunk in enumerate(mine, 1):
+            if not folder.done(chunk):
+                program = programs.get(chunk.group, chunk.size)
+                watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
+                try:
+                    _run_chunk(folder, chunk, programs, watcher, stop)
+                except OSError as error:
+                    raise UserError(
+                        f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}; finished "
+                        f"chunks are intact. Make room, and go on with: marvel sweep --resume {folder.path}"
+                    ) from None
+                done += len(chunk.runs)
+
+
+def _run_chunk(folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: Reporter, stop: StopRequest) -> None:
+    program = programs.get(chunk.group, chunk.size)
+    batch = programs.batch(chunk.group, chunk.size, chunk.runs)
+    labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
+    pipeline = Pipeline(program, batch, labels, folder.work(chunk), reporter)
+    outcome = pipeline.run(stages.FINETUNE, stop)
+    actors = jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE]))
+    measured = pipeline.metrics.table
+    folder.commit(chunk, measured, _results(chunk, outcome, measured, actors), actors)
+
+
+def _results(chunk: Chunk, outcome: Outcome, measured: pa.Table, actors: Any) -> pa.Table:
+    """A row per run. `diverged` marks runs with a number that is not finite, in results, metrics or policy."""
+    assert outcome.offline is not None
+    assert outcome.final is not None
+    count = len(chunk.runs)
+    columns = {
+        f"{prefix}{name}": np.mean(getattr(found, name), axis=1)[:count].astype(float)
+        for prefix, found in (("", outcome.final), ("offline_", outcome.offline))
+        for name in ("reward", "cost", "sampled_reward", "sampled_cost")
+    }
+    cost = online_curves(measured, "cost", [run.number for run in chunk.runs])
+    limits = np.asarray([float(run.point.hyper.cost_limit) for run in chunk.runs])
+    columns["violation"] = violation(cost, limits[:, None])
+    numbers = [*columns.values(), *(np.asarray(leaf).reshape(count, -1) for leaf in jax.tree.leaves(actors))]
+    columns["diverged"] = ~np.all([np.isfinite(x.reshape(count, -1)).all(axis=1) for x in numbers], axis=0)
+    return pa.table({"run": [run.number for run in chunk.runs], **columns})
+
+
+def online_curves(measured: pa.Table, name: str, runs: Sequence[int]) -> np.ndarray:
+    """A metric of the online stage, `[runs, iterations]`."""
+    table = of_stage(measured, stages.FINETUNE).select(["run", "iteration", name])
+    row, column, values = (table[part].to_numpy() for part in ("run", "iteration", name))
+    place = {number: index for index, number in enumerate(runs)}
+    wanted = np.asarray([number in place for number in row.tolist()])
+    curves = np.full((len(runs), int(column.max())), np.nan)
+    curves[[place[number] for number in row[wanted].tolist()], column[wanted] - 1] = values[wanted]
+    return curves
+
+
+def estimate(parts: Sequence[Group], sizes: Sequence[int], programs: Programs) -> float:
+    """Seconds that the sweep will take, from one chunk of updates or iterations of every stage of every group."""
+    total = 0.0
+    for index, (group, size) in enumerate(zip(parts, sizes, strict=True)):
+        program, batch = programs.get(index, size), programs.batch(index, size, group.runs[:size])
+        states: dict[str, Any] = {}
+        per_chunk = 0.0
+        for stage in program.plan:
+            first = program.start(stage, batch, states)
+            clock = time.monotonic()
+            states[stage.name], measured = program.advance(stage, batch, first)
+            jax.block_until_ready(measured)
+            per_chunk += (time.monotonic() - clock) * stage.total / stage.chunk
+        total += per_chunk * -(-len(group.runs) // size)
+    return total
+
+
+class _ChunkReporter(Reporter):
+    """Progress of a chunk, shown as part of the sweep's."""
+
+    def __init__(self, parent: Reporter, runs_before: int, chunk: Chunk, name: str, program: Program):
+        super().__init__(quiet=True)
+        self._parent, self._runs_before, self._runs, self._name = parent, runs_before, len(chunk.runs), name
+        updates = program.hyper.online.updates
+        self._work = {s.name: s.total * (updates if s.name == stages.FINETUNE else 1) for s in program.plan}
+
+    def update(self, done: int, shown: dict[str, float], detail: str = "") -> None:
+        # Gradient updates are what takes time, of whatever stage.
+        names = list(self._work)
+        worked = sum(self._work[name] for name in names[: names.index(self._stage)])
+        worked += self._work[self._stage] * done / self._total
+        detail = f"{self._name}, {self._stage} {done}/{self._total}"
+        share = worked / sum(self._work.values())
+        self._parent.update(self._runs_before + share * self._runs, shown, detail)
