@@ -5,17 +5,37 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from marvel_jax.errors import UserError
 
 
-def _manager(folder: Path, create: bool) -> ocp.CheckpointManager:
+def _manager(folder: Path, writing: bool) -> ocp.CheckpointManager:
+    # Where several processes work side by side, each writes folders of its own and waits for no other.
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=1, create=create, cleanup_tmp_directories=create, enable_async_checkpointing=create
+        max_to_keep=1,
+        create=False,
+        cleanup_tmp_directories=writing,
+        enable_async_checkpointing=writing,
+        multiprocessing_options=alone,
     )
     # (Without its handler, a manager that has not saved yet cannot tell a checkpoint's shapes.)
-    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=ocp.StandardCheckpointHandler())
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handler)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _on_host(state: Any) -> Any:
+    """A copy in NumPy's arrays, which any process on any devices can read; keys become their words."""
+    return jax.tree.map(np.array, jax.device_get(_words(state)))
 
 
 class Saver:
@@ -25,8 +45,8 @@ class Saver:
     """
 
     def __init__(self, folder: Path):
-        self._manager = _manager(folder, create=True)
-        self._on_cpu = jax.default_backend() == "cpu"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._manager = _manager(folder, writing=True)
 
     def __enter__(self) -> "Saver":
         return self
@@ -43,16 +63,14 @@ class Saver:
           OSError: If this or the checkpoint before could not be written.
         """
         if step not in self._manager.all_steps():
-            # What is written is read later; on CPUs that would be the caller's own buffers.
-            kept = jax.tree.map(jnp.copy, state) if self._on_cpu else state
-            self._manager.save(step, args=ocp.args.StandardSave(kept))
+            self._manager.save(step, args=ocp.args.StandardSave(_on_host(state)))
 
 
 def latest_step(folder: Path) -> int | None:
     """The step of the checkpoint in a folder, or None without one."""
     if not folder.is_dir():
         return None
-    with _manager(folder, create=False) as manager:
+    with _manager(folder, writing=False) as manager:
         return manager.latest_step()
 
 
@@ -65,13 +83,25 @@ def restore(folder: Path, like: Any) -> Any:
     step = latest_step(folder)
     if step is None:
         raise UserError(f"There is no checkpoint in {folder}; the run stopped before its first one. Start it again.")
-    with _manager(folder, create=False) as manager:
+    with _manager(folder, writing=False) as manager:
         _check_shapes(folder, manager.item_metadata(step), like)
+        wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), jax.eval_shape(_words, like))
         try:
-            return manager.restore(step, args=ocp.args.StandardRestore(like))
+            found = manager.restore(step, args=ocp.args.StandardRestore(wanted))
         except (ValueError, OSError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"The checkpoint in {folder} is damaged or of another version ({reason}).") from None
+    return jax.tree.map(_placed, found, like)
+
+
+def _words(state: Any) -> Any:
+    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, state)
+
+
+def _placed(found: Any, like: Any) -> Any:
+    """A leaf as it was before `_on_host`, on the devices of `like`."""
+    array = jax.random.wrap_key_data(jnp.asarray(found)) if _is_key(like) else found
+    return jax.device_put(array, getattr(like, "sharding", None))
 
 
 def _check_shapes(folder: Path, metadata: Any, like: Any) -> None:

@@ -17,3 +17,10 @@ def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
         cli.main(list(arguments))
     out, err = capsys.readouterr()
     return int(ended.value.code or 0), out, err
+
+
+# The same for `marvel sweep`.
+TINY_SWEEP = (
+    *("--fixed", "hidden=8", "evaluation_episodes=2", "cpq.updates=6", "cpq.batch_size=16", "alignment.updates=6"),
+    *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=3"),
+)

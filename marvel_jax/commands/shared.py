@@ -14,8 +14,9 @@ def prepare_jax(seeds: int) -> None:
     """Settings that must precede JAX's first computation: one CPU device per core, and a compile cache on disk."""
     import jax
 
-    with contextlib.suppress(RuntimeError):  # inside a program that already uses JAX, its devices stay as they are
-        jax.config.update("jax_num_cpu_devices", max(1, min(os.cpu_count() or 1, seeds)))
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # inside a program that already uses JAX, its devices stay as they are
+            jax.config.update("jax_num_cpu_devices", max(1, min(os.cpu_count() or 1, seeds)))
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "marvel_jax"))

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from rich.console import Console
 from rich.table import Table
 
@@ -272,6 +273,7 @@ def _against(task: str, name: str, entries: list[dict[str, Any]]) -> Figure:
         values = [entry["changes"][name] for entry in shown]
         if min(values) > 0 and max(values) / min(values) > 20:
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(name)
         axes.set_ylabel("return per episode" if what == "reward" else "cost per episode")
     if name != "cost_limit":

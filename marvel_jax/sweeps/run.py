@@ -65,7 +65,8 @@ def _run_chunk(folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: 
     labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
     pipeline = Pipeline(program, batch, labels, folder.work(chunk), reporter)
     outcome = pipeline.run(stages.FINETUNE, stop)
-    actors = jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE]))
+    # As NumPy's arrays, which can be read on any machine.
+    actors = jax.device_get(jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE])))
     measured = pipeline.metrics.table
     folder.commit(chunk, measured, _results(chunk, outcome, measured, actors), actors)
 

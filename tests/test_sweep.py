@@ -1,0 +1,184 @@
+"""A sweep, run: equal to its runs alone, whatever the chunks, devices and processes; killed and resumed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chex
+import jax
+import numpy as np
+import pytest
+from command_line import TINY_SWEEP, marvel
+
+from marvel_jax import experiment
+from marvel_jax.errors import UserError
+from marvel_jax.rollout import episodes
+from marvel_jax.sweeps import request as requests
+from marvel_jax.sweeps.folder import SweepFolder
+
+ASKED = ("sweep", "--tasks", "BallRun", "--seeds", "3", "--product", "cost_limit=5,20", *TINY_SWEEP)
+
+
+def command(out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "marvel_jax", *ASKED, "--out", str(out), "--quiet", *more]
+
+
+def tables(path: Path) -> list[dict]:
+    """Results and metrics in a fixed order; the same run or iteration twice would show."""
+    folder = SweepFolder(path)
+    measured = folder.table("metrics").sort_by(
+        [("run", "ascending"), ("stage", "ascending"), ("iteration", "ascending")]
+    )
+    return [folder.table("results").sort_by("run").to_pydict(), measured.to_pydict()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A sweep of six runs in chunks of four, through the command line."""
+    out = tmp_path_factory.mktemp("sweeps") / "whole"
+    subprocess.run(command(out, "--chunk", "4"), check=True)
+    return out
+
+
+def test_every_run_is_there_once_and_the_summary_says_what_came_out(whole):
+    results, measured = tables(whole)
+    assert results["run"] == list(range(6))
+    assert measured["stage"].count("finetune") == 6 * 4
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["runs"] == summary["finished"] == 6
+    assert summary["diverged"] == []
+    for point, limit in zip(summary["points"], (5.0, 20.0), strict=True):
+        costs = np.asarray(results["cost"][3 * point["point"] : 3 * point["point"] + 3])
+        assert point["cost_limit"] == limit
+        assert point["safe_seeds"] == np.sum(costs <= limit)
+    assert not list((whole / "work").iterdir())
+    assert len(list((whole / "figures").glob("*.png"))) == 3
+
+
+def test_a_run_of_a_sweep_equals_the_run_alone(whole, env, dataset):
+    request, _ = SweepFolder(whole).read_plan()
+    hyper = requests.expand(request)[1].hyper
+    alone = jax.jit(lambda hyper, key: experiment.run(hyper, dataset, key, env))(hyper, jax.random.key(2))
+    results, _ = tables(whole)
+    np.testing.assert_allclose(results["reward"][5], alone.final.reward.mean(), rtol=1e-3)
+    np.testing.assert_allclose(results["offline_cost"][5], alone.offline.cost.mean(), rtol=1e-3)
+
+
+def test_policies_can_be_read_and_played(whole, env):
+    folder = SweepFolder(whole)
+    request, _ = folder.read_plan()
+    problem = experiment.from_environment(env, requests.expand(request)[0].hyper)
+    played = episodes(env, problem, folder.policy(1), jax.random.key(0), np.ones(1, bool))
+    assert np.isfinite(played.reward).all()
+    with pytest.raises(UserError, match="not finished"):
+        folder.policy(6)
+
+
+def test_eight_devices_give_the_same_as_one(whole, tmp_path):
+    out = tmp_path / "eight"
+    subprocess.run(command(out), check=True, env={**os.environ, "JAX_NUM_CPU_DEVICES": "8"})
+    for mine, theirs in zip(tables(out), tables(whole), strict=True):
+        chex.assert_trees_all_equal(mine, theirs)
+
+
+def test_killed_at_any_moment_a_sweep_resumes_to_the_same_numbers(whole, tmp_path):
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(command(killed, "--chunk", "1"))
+    for moment in range(2):
+        wait_for(lambda moment=moment: len(list(killed.glob("results/*.parquet"))) > moment, process)
+        time.sleep(0.05 + 0.2 * moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = subprocess.Popen([sys.executable, "-m", "marvel_jax", "sweep", "--resume", str(killed), "--quiet"])
+    assert process.wait(timeout=120) == 0
+    for mine, theirs in zip(tables(killed), tables(whole), strict=True):
+        chex.assert_trees_all_equal(mine, theirs)
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None or condition(), "the sweep ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_two_processes_share_a_sweep_and_what_they_leave_when_killed_is_gone_on_with(whole, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    out = tmp_path / "shared"
+    common = ("--coordinator", f"localhost:{port}", "--processes", "2")
+    pair = [subprocess.Popen(command(out, "--chunk", "2", *common, "--process", str(k))) for k in range(2)]
+    wait_for(lambda: list(out.glob("results/*1.parquet")), pair[1])  # of the second process
+    for process in pair:
+        process.kill()
+        process.wait()
+    subprocess.run([sys.executable, "-m", "marvel_jax", "sweep", "--resume", str(out), "--quiet"], check=True)
+    for mine, theirs in zip(tables(out), tables(whole), strict=True):
+        chex.assert_trees_all_equal(mine, theirs)
+
+
+def test_a_run_that_diverges_is_marked_and_left_out_and_others_are_untouched(tmp_path, capsys):
+    out = tmp_path / "diverged"
+    words = ("--tasks", "BallRun", "--seeds", "2", "--product", "sac.actor_learning_rate=1e-4,1e38", *TINY_SWEEP)
+    code, text, _ = marvel(capsys, "sweep", *words, "--out", str(out))
+    assert code == 0
+    assert "Diverged, and left out of all statistics: runs 2, 3." in text
+    results, _ = tables(out)
+    assert results["diverged"] == [False, False, True, True]
+    assert np.isfinite(results["reward"][:2]).all()
+    points = json.loads((out / "summary.json").read_text())["points"]
+    assert [point["diverged"] for point in points] == [0, 2]
+    assert "final" not in points[1]
+
+
+def test_a_damaged_chunk_is_named_and_made_again(whole, tmp_path, capsys):
+    out = tmp_path / "damaged"
+    assert marvel(capsys, *ASKED, "--chunk", "4", "--out", str(out), "--quiet")[0] == 0
+    before = tables(out)
+    part = out / "results" / "00001.parquet"
+    part.write_bytes(part.read_bytes()[:50])
+    code, _, err = marvel(capsys, "plot", str(out))
+    assert code == 2
+    assert f"{part} is damaged" in err
+    part.unlink()
+    assert marvel(capsys, "sweep", "--resume", str(out), "--quiet")[0] == 0
+    chex.assert_trees_all_equal(tables(out), before)
+
+
+def test_a_dry_run_plans_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = marvel(capsys, *ASKED, "--dry-run", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert (plan["runs"], plan["programs"]) == (6, 3)
+    assert plan["estimated_seconds"] > 0
+    assert 0 < plan["groups"][0]["bytes_per_run"] < plan["groups"][0]["bytes"] < plan["available_bytes"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_that_fits_no_memory_says_what_one_run_needs(monkeypatch, capsys, tmp_path):
+    from marvel_jax.sweeps import plan
+
+    monkeypatch.setattr(plan, "available", lambda: 1000)
+    code, _, err = marvel(capsys, *ASKED, "--out", str(tmp_path / "no"))
+    assert code == 2
+    assert "one run needs" in err
+    assert not (tmp_path / "no").exists()
+
+
+def test_resume_with_other_options_or_of_another_version_is_refused(whole, tmp_path, capsys):
+    code, _, err = marvel(capsys, "sweep", "--resume", str(whole), "--chunk", "2")
+    assert code == 2
+    assert "drop the others" in err
+    older = json.loads((whole / "sweep.json").read_text()) | {"version": "0.0.1"}
+    (tmp_path / "sweep.json").write_text(json.dumps(older))
+    code, _, err = marvel(capsys, "sweep", "--resume", str(tmp_path))
+    assert code == 2
+    assert "version 0.0.1" in err
