@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -108,18 +107,34 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
         time.sleep(0.02)
 
 
-def test_two_processes_share_a_sweep_and_what_they_leave_when_killed_is_gone_on_with(whole, tmp_path):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    out = tmp_path / "shared"
-    common = ("--coordinator", f"localhost:{port}", "--processes", "2")
-    pair = [subprocess.Popen(command(out, "--chunk", "2", *common, "--process", str(k))) for k in range(2)]
-    wait_for(lambda: list(out.glob("results/*1.parquet")), pair[1])  # of the second process
+def finish_in_two(out: Path, arguments: list[tuple[str, ...]], environments: list[dict[str, str]]) -> None:
+    """Starts two processes, kills both once the second has results, and lets two others go on."""
+    both = list(zip(arguments, environments, strict=True))
+    pair = [subprocess.Popen(command(out, "--chunk", "1", *a), env={**os.environ, **e}) for a, e in both]
+    wait_for(lambda: list(out.glob("results/*[13579].parquet")), pair[1])
     for process in pair:
         process.kill()
         process.wait()
-    subprocess.run([sys.executable, "-m", "marvel_jax", "sweep", "--resume", str(out), "--quiet"], check=True)
+    again = [sys.executable, "-m", "marvel_jax", "sweep", "--resume", str(out), "--quiet"]
+    pair = [subprocess.Popen([*again, *a], env={**os.environ, **e}) for a, e in both]
+    assert [process.wait(timeout=120) for process in pair] == [0, 0]
+
+
+def test_two_processes_that_slurm_starts_find_each_other_through_jax_distributed(whole, tmp_path):
+    slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    environments = [{**slurm, "SLURM_PROCID": str(k), "SLURM_LOCALID": str(k)} for k in range(2)]
+    finish_in_two(tmp_path / "shared", [("--distributed",)] * 2, environments)
+    for mine, theirs in zip(tables(tmp_path / "shared"), tables(whole), strict=True):
+        chex.assert_trees_all_equal(mine, theirs)
+    assert (tmp_path / "shared" / "summary.json").exists()
+
+
+def test_ray_places_the_processes(whole, tmp_path):
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    script = Path(__file__).parent.parent / "docs" / "launch" / "ray_sweep.py"
+    out = tmp_path / "ray"
+    words = ("--processes", "2", "--out", str(out), "--chunk", "2", *ASKED[1:])
+    subprocess.run([sys.executable, str(script), *words], check=True)
     for mine, theirs in zip(tables(out), tables(whole), strict=True):
         chex.assert_trees_all_equal(mine, theirs)
 
@@ -154,7 +169,7 @@ def test_a_damaged_chunk_is_named_and_made_again(whole, tmp_path, capsys):
 
 def test_a_dry_run_plans_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = marvel(capsys, *ASKED, "--dry-run", "--json")
+    code, out, _ = marvel(capsys, *ASKED, "--chunk", "4", "--dry-run", "--json")
     plan = json.loads(out)
     assert code == 0
     assert (plan["runs"], plan["programs"]) == (6, 3)

@@ -103,7 +103,9 @@ TASK = ("--tasks", "BallRun")
         (("bad.toml",), "cannot be read as TOML"),
         (("odd.toml",), "has a key 'task' that no sweep has"),
         (("--resume", "."), "There is no sweep at"),
-        ((*TASK, "--coordinator", "localhost:1"), "together"),
+        ((*TASK, "--processes", "2"), "together"),
+        ((*TASK, "--process", "2", "--processes", "2"), "give 0 to 1"),
+        ((*TASK, "--distributed"), "cannot be found"),
         ((*TASK, "--out", "bad.toml"), "is a file"),
     ],
 )

@@ -114,10 +114,8 @@ class Sweep:
     """Go on with an interrupted sweep in its own folder, to the same numbers."""
     distributed: Flag[bool] = False
     """Be one of several processes, as SLURM, Kubernetes or MPI tell `jax.distributed`; all need the same --out."""
-    coordinator: str | None = None
-    """HOST:PORT of the first of several processes, where none of these tell."""
     processes: int | None = None
-    """How many processes there are."""
+    """Be one of that many processes, where nothing tells `jax.distributed`; all need the same --out."""
     process: int | None = None
     """Which of them this is, from 0."""
     quiet: Flag[bool] = False

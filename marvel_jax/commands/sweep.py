@@ -22,13 +22,12 @@ def sweep_command(options: Sweep) -> int:
     if options.resume is None:
         path = options.out or Path("sweeps") / time.strftime("%Y%m%d-%H%M%S")
         request = requests.checked(_request(options))
-        if not options.dry_run and not _is_follower(options):
+        if not options.dry_run and not options.distributed and not options.process:
             runfolder.check_free(path)
     else:
         path, request = options.resume, _resumed(options)
     points = requests.expand(request)
-    if options.chunk is not None and options.chunk < 1:
-        raise UserError(f"--chunk is {options.chunk}; give at least 1.")
+    _check(options)
     for dataset in request.datasets.values():
         if not Path(dataset).is_file():
             raise UserError(f"There is no dataset at {dataset}.")
@@ -81,9 +80,13 @@ def _resumed(options: Sweep) -> Request:
     return request
 
 
-def _is_follower(options: Sweep) -> bool:
-    """Whether another process makes the folder."""
-    return bool(options.distributed or options.processes)
+def _check(options: Sweep) -> None:
+    if options.chunk is not None and options.chunk < 1:
+        raise UserError(f"--chunk is {options.chunk}; give at least 1.")
+    if (options.process is None) != (options.processes is None):
+        raise UserError("Give --process and --processes together.")
+    if options.process is not None and options.processes is not None and not 0 <= options.process < options.processes:
+        raise UserError(f"--process is {options.process} of {options.processes}; give 0 to {options.processes - 1}.")
 
 
 def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
@@ -133,12 +136,15 @@ def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts:
     folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
     programs = plan.Programs(request, parts)
     if options.resume is None and share.index == 0:
+        runfolder.check_free(path)
         runs, stages = sum(len(part.runs) for part in parts), sum(len(programs.stages(i)) for i in range(len(parts)))
         reporter.say(f"{runs} runs in {len(parts)} groups; {stages} programs to compile, one per stage of each group")
         sizes, _ = plan.choose_sizes(parts, programs, options.chunk, reporter.say)
         folder.create(request, points, parts, sizes)
     _wait_for(folder.plan)
-    sizes = folder.read_plan()[1]
+    planned, sizes = folder.read_plan()
+    if planned != request:
+        raise UserError(f"{path} is another sweep. Give all processes the same options, and a free --out.")
     chunks = plan.chunks(parts, sizes)
     try:
         run.run(folder, chunks, programs, share, reporter)

@@ -37,17 +37,20 @@ class SweepFolder:
         self.summary, self.figures = path / "summary.json", path / "figures"
 
     def create(self, request: Request, points: list[Point], parts: list[Group], sizes: list[int]) -> None:
-        """Writes down what will be done.
+        """Makes the folder, with what will be done; it is there whole or not at all.
 
         Raises:
           UserError: If the folder cannot be written.
         """
+        partial = SweepFolder(self.path.with_name(self.path.name + ".partial"))
         try:
+            shutil.rmtree(partial.path, ignore_errors=True)  # of a process that was killed here
             for name in ("metrics", "results", "policies", "work"):
-                (self.path / name).mkdir(parents=True, exist_ok=True)
-            metrics.write_table(self.runs, _runs_table(points, parts))
+                (partial.path / name).mkdir(parents=True)
+            metrics.write_table(partial.runs, _runs_table(points, parts))
             plan = {"version": version("marvel-jax"), "chunk_sizes": sizes, "request": requests.to_json(request)}
-            write_json(self.plan, plan)  # last: a folder that has it is complete
+            write_json(partial.plan, plan)
+            partial.path.replace(self.path)
         except OSError as error:
             raise UserError(f"{self.path} cannot be written ({error.strerror}). Give another --out.") from None
 

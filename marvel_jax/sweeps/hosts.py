@@ -1,7 +1,8 @@
 """Several processes, on one machine or many, that share a sweep's chunks through a common folder.
 
-They need to know only their number and how many they are. `jax.distributed` finds that out under SLURM, Kubernetes and
-MPI, or is told; processes compute on their own devices and never wait for one another's results.
+A process needs to know only its number and how many there are: it computes on its own devices and never waits for
+another's results. `jax.distributed` finds the numbers out under SLURM, Kubernetes and MPI; anything else that starts
+processes can tell them.
 """
 
 from typing import Any
@@ -13,32 +14,22 @@ from marvel_jax.sweeps.run import Share
 
 
 def join(options: Any) -> Share:
-    """This process's share, after it has found the others if there are any.
+    """This process's share.
 
     Args:
-      options: Of `marvel sweep`: `distributed`, or `coordinator`, `processes` and `process`.
+      options: Of `marvel sweep`: `distributed`, or `process` and `processes`, or none of them.
 
     Raises:
-      UserError: If the others cannot be found, or there are more processes than devices.
+      UserError: If `jax.distributed` does not find the others, or there are more processes than devices.
     """
-    told = {
-        "coordinator_address": options.coordinator,
-        "num_processes": options.processes,
-        "process_id": options.process,
-    }
-    given = {name: value for name, value in told.items() if value is not None}
-    if not options.distributed and not given:
-        return Share()
-    if given and len(given) < len(told):
-        raise UserError("Give --coordinator, --processes and --process together, or --distributed alone.")
-    if given and not 0 <= options.process < options.processes:
-        raise UserError(f"--process is {options.process}; give 0 to {options.processes - 1}.")
+    if not options.distributed:
+        return Share() if options.processes is None else Share(options.process, options.processes)
     try:
-        jax.distributed.initialize(**given)
+        jax.distributed.initialize()
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"The other processes cannot be found ({str(error).splitlines()[0]}). Under SLURM, Kubernetes or MPI "
-            "--distributed finds them; elsewhere give --coordinator HOST:PORT, --processes and --process."
+            f"The other processes cannot be found ({str(error).splitlines()[0]}). --distributed is for SLURM, "
+            "Kubernetes and MPI; elsewhere tell each process with --process and --processes."
         ) from None
     if jax.device_count() < jax.process_count():
         raise UserError(f"{jax.process_count()} processes share {jax.device_count()} devices; start fewer.")
