@@ -50,6 +50,7 @@ class Program:
         self.compile_seconds = 0.0
         self._compiled: dict[str, Any] = {}
         self._starts: dict[str, Callable[..., Any]] = {}
+        self._shapes: dict[str, Any] = {}
         self._evaluate = jax.jit(map_seeds(self._evaluate_one))
 
     def batch(self, hypers: Sequence[Hyper], seeds: Sequence[int]) -> Batch:
@@ -66,8 +67,11 @@ class Program:
 
     def shapes(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
         """Shapes and shardings of the stage's state."""
-        shapes = jax.eval_shape(_start_of(stage), batch, before)
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_run), shapes)
+        if stage.name not in self._shapes:
+            shapes = jax.eval_shape(_start_of(stage), batch, before)
+            placed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_run), shapes)
+            self._shapes[stage.name] = placed
+        return self._shapes[stage.name]
 
     def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""

@@ -147,14 +147,15 @@ def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts:
         raise UserError(f"{path} is another sweep. Give all processes the same options, and a free --out.")
     chunks = plan.chunks(parts, sizes)
     try:
-        run.run(folder, chunks, programs, share, reporter)
+        seconds = run.run(folder, chunks, programs, share, reporter)
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {path}", file=sys.stderr)
         return 130
     if not all(folder.done(chunk) for chunk in chunks):
         reporter.say("this process is done; the last of them writes the summary")
         return 0
-    result = _finish(folder, request, points, time.monotonic() - clock)
+    seconds["compile"] = programs.compile_seconds
+    result = _finish(folder, request, points, {**seconds, "total": time.monotonic() - clock})
     if options.json:
         print(json.dumps({**result, "sweep": str(path)}))
     elif options.quiet:
@@ -175,7 +176,7 @@ def _wait_for(file: Path) -> None:
         time.sleep(0.2)
 
 
-def _finish(folder: Any, request: Request, points: list[Any], seconds: float) -> dict[str, Any]:
+def _finish(folder: Any, request: Request, points: list[Any], seconds: dict[str, float]) -> dict[str, Any]:
     """Writes the summary and the figures of a sweep that is done, or shows what is there already."""
     from marvel_jax.report import sweep as report
 
@@ -196,7 +197,7 @@ def plot_sweep(path: Path, out: Path | None) -> int:
     request, _ = folder.read_plan()
     points = requests.expand(request)
     saved = json.loads(folder.summary.read_text()) if folder.summary.exists() else {}
-    result = report.summarize(folder, request, points, saved.get("seconds", 0.0), saved.get("device", ""))
+    result = report.summarize(folder, request, points, saved.get("seconds", {}), saved.get("device", ""))
     report.print_summary(result, str(path))
     for figure in report.draw(folder, request, points, result, out or folder.figures):
         print(figure)

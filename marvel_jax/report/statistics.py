@@ -6,6 +6,7 @@ from scipy import stats
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+AT_ONCE = 2**22  # numbers that are resampled at once, which limits memory
 
 
 def interquartile_mean(values: chex.Array, axis: int = 0) -> np.ndarray:
@@ -26,8 +27,9 @@ def interval(values: chex.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     center = interquartile_mean(values)
     if len(values) == 1:
         return center, center, center
-    rng = np.random.default_rng(0)
-    draws = np.stack([interquartile_mean(values[rng.integers(0, len(values), len(values))]) for _ in range(RESAMPLES)])
+    which = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    parts = np.array_split(which, min(RESAMPLES, 1 + RESAMPLES * values.size // AT_ONCE))
+    draws = np.concatenate([interquartile_mean(values[part], axis=1) for part in parts])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, [tail, 1 - tail], axis=0)
     return center, low, high

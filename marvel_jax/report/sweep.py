@@ -28,7 +28,7 @@ SHOWN_CURVES = 8  # lines that can be told apart
 
 
 def summarize(
-    folder: SweepFolder, request: Request, points: list[Point], seconds: float, device: str
+    folder: SweepFolder, request: Request, points: list[Point], seconds: dict[str, float], device: str
 ) -> dict[str, Any]:
     """All of a sweep's `summary.json`: per point the statistics over its seeds, without those that diverged."""
     rows = folder.table("results").to_pydict()
@@ -46,7 +46,7 @@ def summarize(
         "finished": len(by_run),
         "diverged": sorted(run for run, row in by_run.items() if row["diverged"]),
         "points": entries,
-        "seconds": round(seconds, 2),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "versions": {name: version(name) for name in PACKAGES},
         "device": device,
     }
@@ -100,7 +100,7 @@ def print_summary(result: dict[str, Any], place: str) -> None:
         console.print(f"[red]Diverged, and left out of all statistics: runs {_list(result['diverged'])}.[/red]")
     console.print(
         f"{result['finished']} of {result['runs']} runs; interquartile means over seeds with 95 % intervals, mean "
-        f"policy. {result['seconds']:.0f} s. Sweep folder: {place}",
+        f"policy. Seconds: {', '.join(f'{n} {s:.0f}' for n, s in result['seconds'].items())}. Sweep folder: {place}",
         highlight=False,
         soft_wrap=True,
     )

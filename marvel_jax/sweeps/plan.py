@@ -94,6 +94,11 @@ class Programs:
             self._made[group, size] = Program(marvel_envs.make(task), transitions, hyper, size)
         return self._made[group, size]
 
+    @property
+    def compile_seconds(self) -> float:
+        """Spent on compiling so far."""
+        return sum(program.compile_seconds for program in self._made.values())
+
     def stages(self, group: int) -> list[Stage]:
         """The stages of a group's runs, each of which is one program."""
         return self.get(group, 1).plan

@@ -1,6 +1,7 @@
 """Runs a sweep's chunks one after another, each into the folder when it is done."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,10 @@ class Share:
         return [chunk for chunk in chunks if chunk.number % self.count == self.index]
 
 
-def run(folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share: Share, reporter: Reporter) -> None:
-    """Does every chunk of this process's share that is not done yet.
+def run(
+    folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share: Share, reporter: Reporter
+) -> dict[str, float]:
+    """Does every chunk of this process's share that is not done yet; returns the seconds of each kind of work.
 
     Raises:
       Interrupted: After Ctrl-C, with everything saved.
@@ -43,6 +46,7 @@ def run(folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share:
     mine = share.of(chunks)
     total = sum(len(chunk.runs) for chunk in mine)
     done = sum(len(chunk.runs) for chunk in mine if folder.done(chunk))
+    seconds: Counter[str] = Counter()
     with reporter, StopRequest() as stop:
         reporter.begin("sweep", "runs", total, done)
         for place, chunk in enumerate(mine, 1):
@@ -50,16 +54,19 @@ def run(folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share:
                 program = programs.get(chunk.group, chunk.size)
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
-                    _run_chunk(folder, chunk, programs, watcher, stop)
+                    seconds.update(_run_chunk(folder, chunk, programs, watcher, stop))
                 except OSError as error:
                     raise UserError(
                         f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}; finished "
                         f"chunks are intact. Make room, and go on with: marvel sweep --resume {folder.path}"
                     ) from None
                 done += len(chunk.runs)
+    return dict(seconds)
 
 
-def _run_chunk(folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: Reporter, stop: StopRequest) -> None:
+def _run_chunk(
+    folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: Reporter, stop: StopRequest
+) -> dict[str, float]:
     program = programs.get(chunk.group, chunk.size)
     batch = programs.batch(chunk.group, chunk.size, chunk.runs)
     labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
@@ -69,6 +76,7 @@ def _run_chunk(folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: 
     actors = jax.device_get(jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE])))
     measured = pipeline.metrics.table
     folder.commit(chunk, measured, _results(chunk, outcome, measured, actors), actors)
+    return outcome.seconds
 
 
 def _results(chunk: Chunk, outcome: Outcome, measured: pa.Table, actors: Any) -> pa.Table:
