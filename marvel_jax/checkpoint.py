@@ -1,5 +1,8 @@
 """Stage states on disk, through Orbax: saved atomically, the newest kept, shapes checked before reading."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from marvel_jax.errors import UserError
+
+SPACE, MARGIN = 1.2, 2**18  # of the disk, per byte of a checkpoint and beside that
 
 
 def _manager(folder: Path, writing: bool) -> ocp.CheckpointManager:
@@ -46,7 +51,7 @@ class Saver:
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
-        self._manager = _manager(folder, writing=True)
+        self._folder, self._manager = folder, _manager(folder, writing=True)
 
     def __enter__(self) -> "Saver":
         return self
@@ -63,7 +68,11 @@ class Saver:
           OSError: If this or the checkpoint before could not be written.
         """
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(_on_host(state)))
+            copied = _on_host(state)
+            # Orbax's own failure on a full disk comes late, from a thread, and in pages.
+            if shutil.disk_usage(self._folder).free < SPACE * sum(x.nbytes for x in jax.tree.leaves(copied)) + MARGIN:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._manager.save(step, args=ocp.args.StandardSave(copied))
 
 
 def latest_step(folder: Path) -> int | None:

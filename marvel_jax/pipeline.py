@@ -108,7 +108,8 @@ class Pipeline:
 
         Raises:
           Interrupted: After Ctrl-C, with everything saved.
-          UserError: If a checkpoint does not fit, or the folder cannot be written.
+          UserError: If a checkpoint does not fit.
+          OSError: If the folder cannot be written.
         """
         plan = self._plan_to(last)
         stopping = StopRequest() if stop is None else nullcontext(stop)
@@ -210,12 +211,9 @@ class Pipeline:
 
     def _save(self, saver: checkpoint.Saver, done: int, state: Any) -> None:
         """Metrics go first: rows that no checkpoint has are dropped on resuming, but missing ones could not be had."""
-        try:
-            self.metrics.write()
-            write_json(self.folder.seconds, self.outcome.seconds)
-            saver.save(done, state)
-        except OSError as error:
-            raise UserError(f"{self.folder.path} can no longer be written ({error.strerror}).") from None
+        self.metrics.write()
+        write_json(self.folder.seconds, self.outcome.seconds)
+        saver.save(done, state)
 
     def _read_seconds(self) -> dict[str, float]:
         """What an interrupted run has spent so far."""

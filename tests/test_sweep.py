@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from command_line import TINY_SWEEP, marvel
 
-from marvel_jax import experiment
+from marvel_jax import checkpoint, experiment
 from marvel_jax.errors import UserError
 from marvel_jax.rollout import episodes
 from marvel_jax.sweeps import request as requests
@@ -165,6 +165,24 @@ def test_a_damaged_chunk_is_named_and_made_again(whole, tmp_path, capsys):
     part.unlink()
     assert marvel(capsys, "sweep", "--resume", str(out), "--quiet")[0] == 0
     chex.assert_trees_all_equal(tables(out), before)
+
+
+def test_a_full_disk_is_said_and_what_was_finished_stays(whole, tmp_path, capsys, monkeypatch):
+    out, commit = tmp_path / "full", SweepFolder.commit
+
+    def commit_and_fill(*words) -> None:
+        commit(*words)
+        monkeypatch.setattr(checkpoint, "MARGIN", 2**62)  # the disk has not so much room left
+
+    monkeypatch.setattr(SweepFolder, "commit", commit_and_fill)
+    code, _, err = marvel(capsys, *ASKED, "--chunk", "4", "--out", str(out), "--quiet")
+    assert code == 2
+    assert "No space left on device" in err
+    assert "in chunk 1. 1 chunks are finished and intact" in err
+    monkeypatch.undo()
+    assert marvel(capsys, "sweep", "--resume", str(out), "--quiet")[0] == 0
+    for mine, theirs in zip(tables(out), tables(whole), strict=True):
+        chex.assert_trees_all_equal(mine, theirs)
 
 
 def test_a_dry_run_plans_and_leaves_nothing(tmp_path, capsys, monkeypatch):

@@ -136,6 +136,11 @@ def learn(options: StageOptions, last: str) -> int:
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel run --resume {folder.path}", file=sys.stderr)
         return 130
+    except OSError as error:
+        raise UserError(
+            f"{folder.path} can no longer be written ({error.strerror}). Make room, and go on with: "
+            f"marvel run --resume {folder.path}"
+        ) from None
     except UserError:
         if options.resume is None:
             runfolder.discard_unused(folder)

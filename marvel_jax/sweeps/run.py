@@ -57,8 +57,9 @@ def run(
                     seconds.update(_run_chunk(folder, chunk, programs, watcher, stop))
                 except OSError as error:
                     raise UserError(
-                        f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}; finished "
-                        f"chunks are intact. Make room, and go on with: marvel sweep --resume {folder.path}"
+                        f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. "
+                        f"{place - 1} chunks are finished and intact, in {folder.path / 'results'}. Make room, and go "
+                        f"on with: marvel sweep --resume {folder.path}"
                     ) from None
                 done += len(chunk.runs)
     return dict(seconds)
