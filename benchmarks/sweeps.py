@@ -1,14 +1,16 @@
 """What a sweep costs beyond its runs: per seed, in overhead and in memory.
 
-    python benchmarks/sweeps.py [seeds] [many]
+    python benchmarks/sweeps.py [memory] [many] [seeds]
 
-seeds  64 seeds of preset `quick` on BallCircle in one process, against one seed alone
+memory  bytes per seed against what its state must hold, and how many seeds fit
+seeds  64 seeds of preset `quick` with a quarter of its updates, on BallCircle in one process, against one seed alone
 many   1,000 seeds of a tiny configuration in one command
 
-Each part adds to `results/sweeps.json`. Together twenty-five minutes on two cores.
+Each part adds to `results/sweeps.json`. Together ten minutes on two cores.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,7 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import common
+import jax
+import marvel_envs
 
+from marvel_jax.config import preset_hyper
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.hyper import override
+from marvel_jax.program import Program
+from marvel_jax.sweeps import plan
+
+SEEDS = 64
 TINY = (
     *("hidden=8", "evaluation_episodes=2", "cpq.updates=60", "cpq.batch_size=16", "alignment.updates=60"),
     *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=10"),
@@ -38,13 +49,14 @@ def worked(seconds: dict[str, float]) -> float:
 
 def seeds() -> dict[str, Any]:
     """Seconds per seed of 64 in one process, against one, before and after; and what is not work."""
-    asked = ("--tasks", "BallCircle", "--preset", "quick", "--seeds")
-    before, many, after = (sweep(*asked, number)["seconds"] for number in ("1", "64", "1"))
+    budget = ("cpq.updates=1500", "alignment.updates=2000", "online.iterations=10")
+    asked = ("--tasks", "BallCircle", "--preset", "quick", "--fixed", *budget, "--seeds")
+    before, many, after = (sweep(*asked, number)["seconds"] for number in ("1", str(SEEDS), "1"))
     alone = (worked(before) + worked(after)) / 2
     return {
         "one_seed_seconds": [worked(before), worked(after)],
-        "seconds_per_seed_of_64": worked(many) / 64,
-        "cost_of_a_seed_of_64": worked(many) / 64 / alone,
+        "seconds_per_seed_of_64": worked(many) / SEEDS,
+        "cost_of_a_seed_of_64": worked(many) / SEEDS / alone,
         "overhead_share": 1 - (worked(many) + many["compile"]) / many["total"],
         "seconds": many,
     }
@@ -63,11 +75,37 @@ def many() -> dict[str, Any]:
     }
 
 
+def memory() -> dict[str, Any]:
+    """Bytes per seed of the compiled online stage at 64 seeds, against the sum of what its state must hold.
+
+    From the compiler's own analysis; nothing is run. What one copy of the dataset takes is left out.
+    """
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    env, data, found = marvel_envs.make("BallCircle"), load_shipped("BallCircle").transitions, {}
+    for preset in ("quick", "cpu", "paper"):
+        for kept in ("float32", "float16"):
+            changes = {"online.replay_observations": kept}
+            hyper = override(preset_hyper(preset, "marvel", "BallCircle"), **changes)
+            program = Program(env, data, hyper, SEEDS)
+            batch, states = program.batch([hyper] * SEEDS, range(SEEDS)), {}
+            for stage in program.plan:
+                states[stage.name] = program.shapes(stage, batch, states)
+            stage = program.plan[-1]
+            analysis = program.compiled(stage, batch, states[stage.name]).memory_analysis()
+            used = analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
+            seeds_of_device = SEEDS // jax.local_device_count()
+            each = (used - analysis.alias_size_in_bytes - plan.tree_bytes(program.dataset)) / seeds_of_device
+            needed = plan.tree_bytes(states[stage.name]) / SEEDS
+            fitting = {f"{size} GiB": int(size * 2**30 // each) for size in (16, 24, 80)}
+            found[f"{preset}, {kept}"] = {"bytes": each, "needed": needed, "ratio": each / needed, "fitting": fitting}
+    return found
+
+
 def main() -> None:
     path = common.RESULTS / "sweeps.json"
     parts = json.loads(path.read_text())["parts"] if path.exists() else {}
-    for name in sys.argv[1:] or ("many", "seeds"):
-        parts[name] = {"seeds": seeds, "many": many}[name]()
+    for name in sys.argv[1:] or ("memory", "many", "seeds"):
+        parts[name] = {"seeds": seeds, "many": many, "memory": memory}[name]()
         print(name, json.dumps(parts[name]), flush=True)
         common.write("sweeps", "python benchmarks/sweeps.py", {"parts": parts})
 

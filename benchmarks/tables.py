@@ -6,6 +6,7 @@ uv run python benchmarks/tables.py
 import json
 
 import common
+from marvel_envs import TASKS
 
 HEAD = (
     "| method | start: reward / cost | final reward [95 %] | normalized | final cost | sampled: reward / cost "
@@ -62,10 +63,41 @@ def throughput() -> None:
     print({name: round(seconds, 2) for name, seconds in result["import_and_command_seconds"].items()})
 
 
+def environments() -> None:
+    """Parity, transfer and speed of the tasks."""
+    print("\n| task | position | velocity | reward | observation | cost agrees |\n|---|---|---|---|---|---|")
+    for task, found in load("velocity-parity").get("tasks", {}).items():
+        errors = (found["position_error"]["p99"], found["velocity_error"]["p99"])
+        errors += (found["reward_error"], found["observation_error"])
+        print(f"| {task} | {' | '.join(f'{error:.0e}' for error in errors)} | {found['cost_agreement']:.0%} |")
+    print("\n| task | seed | reward here | there | cost here | there |\n|---|---|---|---|---|---|")
+    transfer = load("transfer").get("tasks", {})
+    for task in (task for task in TASKS if task in transfer):
+        for row in transfer[task]["per_seed"]:
+            numbers = (row["reward"], row["simulator"]["reward"], row["cost"], row["simulator"]["cost"])
+            print(f"| {task} | {row['seed']} | {' | '.join(f'{number:.1f}' for number in numbers)} |")
+    print("\n| task | 1 | 64 | 1,024 | 4,096 | simulator | ratio at 1,024 | compile, s |")
+    print("|---|---|---|---|---|---|---|---|")
+    speeds = load("environments").get("tasks", {})
+    for task in (task for task in TASKS if task in speeds):
+        sizes, simulator = speeds[task]["ours"], speeds[task]["simulator"]
+        rates = [short(sizes[n]["steps_per_second"]) if n in sizes else "–" for n in ("1", "64", "1024", "4096")]
+        compile_seconds = max(entry["compile_seconds"] for entry in sizes.values())
+        ratio = speeds[task]["ratio_at_1024"]
+        print(f"| {task} | {' | '.join(rates)} | {short(simulator)} | {ratio:.2g} | {compile_seconds:.0f} |")
+
+
+def short(rate: float) -> str:
+    """Three digits, with k or M."""
+    scale, unit = (1e6, " M") if rate >= 1e6 else (1e3, " k") if rate >= 1e3 else (1.0, "")
+    return f"{rate / scale:.3g}{unit}"
+
+
 if __name__ == "__main__":
     for part in ("ball-circle", "ball-run", "unsafe-start"):
         comparison(part, load(f"learning-{part}").get("methods", {}))
     for part in ("mean-action", "ablations"):
         comparison(part, load(f"learning-{part}").get("variants", {}))
     critics()
+    environments()
     throughput()

@@ -7,6 +7,12 @@ Modules of `init`/`update` pairs, to be jitted and vmapped:
   multipliers   fixed, dual ascent, PID and adaptive PID
   control       the loop around a multiplier: pre-alignment at every iteration, and the controller's units
 
+  networks      policy and twin critics
+  finetune      the online stage: rollouts, updates and one multiplier step per iteration
+  pretrain      the offline stage
+  rollout       episodes in vmapped environments
+  evaluate      what a policy earns and costs
+
 A whole experiment:
   experiment    `run(hyper, dataset, key, env)`, one pure function
   Hyper         every hyperparameter; `override(hyper, **{"gains.integral": 1e-3})` changes some
@@ -28,6 +34,11 @@ _WHERE = {
     "align": ("marvel_jax.align", None),
     "multipliers": ("marvel_jax.multipliers", None),
     "control": ("marvel_jax.control", None),
+    "networks": ("marvel_jax.networks", None),
+    "finetune": ("marvel_jax.finetune", None),
+    "pretrain": ("marvel_jax.pretrain", None),
+    "rollout": ("marvel_jax.rollout", None),
+    "evaluate": ("marvel_jax.evaluate", None),
     "experiment": ("marvel_jax.experiment", None),
     "Hyper": ("marvel_jax.hyper", "Hyper"),
     "override": ("marvel_jax.hyper", "override"),

@@ -1,6 +1,9 @@
 """A whole experiment as one pure function: pretrain → align → finetune → evaluate."""
 
+from dataclasses import replace
+
 import jax
+from flax import linen as nn
 from flax import struct
 from marvel_envs.base import SafetyEnv
 
@@ -80,7 +83,14 @@ def start_finetuning(
     return finetune.init(hyper, problem, learner, key)
 
 
-def run(hyper: Hyper, dataset: Transition, key: jax.Array, env: SafetyEnv) -> Result:
+def run(
+    hyper: Hyper,
+    dataset: Transition,
+    key: jax.Array,
+    env: SafetyEnv,
+    actor: nn.Module | None = None,
+    critic: nn.Module | None = None,
+) -> Result:
     """All stages for one seed. Pure: `jit` it, and `vmap` it over keys and over any traced field of `hyper`.
 
     Args:
@@ -88,13 +98,14 @@ def run(hyper: Hyper, dataset: Transition, key: jax.Array, env: SafetyEnv) -> Re
       dataset: `[N]` offline transitions, shared by all seeds.
       key: The seed's key; `jax.random.key(k)` is what the command line uses for seed k.
       env: From `marvel_envs.make`.
+      actor, critic: Flax modules instead of multilayer perceptrons, see `Problem`.
 
     Example:
       env, data = marvel_envs.make("BallCircle"), load_shipped("BallCircle").transitions
       limits = jnp.array([10.0, 20.0, 40.0])
       results = jax.jit(jax.vmap(lambda d: run(override(Hyper(), cost_limit=d), data, jax.random.key(0), env)))(limits)
     """
-    problem = from_environment(env, hyper)
+    problem = replace(from_environment(env, hyper), actor=actor, critic=critic)
     keys = stage_keys(key)
     offline = pretrain.init(hyper, problem, keys.pretrain)
     if uses_offline_stage(hyper):

@@ -46,6 +46,17 @@ def _replay(hyper: Hyper, problem: Problem):
     return flashbax.make_item_buffer(capacity, 1, max(online_rows, 1), add_sequences=True, add_batches=False)
 
 
+def _stored(hyper: Hyper, transitions: Transition) -> Transition:
+    """Transitions as replay keeps them."""
+    return _with_observations_as(hyper.online.replay_observations, transitions)
+
+
+def _with_observations_as(dtype: str, transitions: Transition) -> Transition:
+    return transitions.replace(
+        observation=transitions.observation.astype(dtype), next_observation=transitions.next_observation.astype(dtype)
+    )
+
+
 def _offline_rows(hyper: Hyper) -> int:
     return round(hyper.sac.batch_size * hyper.method.offline_fraction)
 
@@ -56,7 +67,7 @@ def init(hyper: Hyper, problem: Problem, learner: sac_lag.State, key: jax.Array)
     return State(
         learner=learner,
         control=control.init(hyper),
-        replay=_replay(hyper, problem).init(one_row),
+        replay=_replay(hyper, problem).init(_stored(hyper, one_row)),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
     )
@@ -104,7 +115,7 @@ def learn(
     _, control_key, update_key = iteration_keys(state)
     mean_action = mean_action_episodes(hyper)
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played.transitions)
-    replay = _replay(hyper, problem).add(state.replay, flat)
+    replay = _replay(hyper, problem).add(state.replay, _stored(hyper, flat))
     costs = _episode_costs(hyper, played.cost, mean_action)
 
     batch = _batch_source(hyper, problem, dataset, replay)
@@ -151,7 +162,7 @@ def _batch_source(
         online_key, offline_key = jax.random.split(key)
         parts = []
         if offline_rows < hyper.sac.batch_size:
-            parts.append(buffer.sample(replay, online_key).experience)
+            parts.append(_with_observations_as("float32", buffer.sample(replay, online_key).experience))
         if offline_rows > 0:
             parts.append(sample(dataset, offline_rows, offline_key))
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)

@@ -151,6 +151,8 @@ class Online:
     multiplier is the larger of the two kinds' means, so that the deployed mean policy is constrained too."""
     updates: int = static(100)
     """Gradient updates per iteration (static)."""
+    replay_observations: Literal["float32", "float16"] = static("float32")
+    """How replay keeps observations (static); float16 takes little more than half the memory and has three digits."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
     alignment_smoothing: float = 0.9

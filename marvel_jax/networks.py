@@ -67,8 +67,8 @@ class SquashedGaussian(struct.PyTreeNode):
         return self._squash((raw - self.mean) * jnp.exp(-self.log_std))[1]
 
 
-def _actor(problem: Problem) -> MLP:
-    return MLP(problem.hidden, 2 * problem.action_size)
+def _actor(problem: Problem) -> nn.Module:
+    return problem.actor or MLP(problem.hidden, 2 * problem.action_size)
 
 
 def init_actor(problem: Problem, key: jax.Array) -> Params:
@@ -82,8 +82,8 @@ def policy(problem: Problem, params: Params, observation: jax.Array) -> Squashed
     return SquashedGaussian(mean, jnp.clip(log_std, problem.log_std_minimum, LOG_STD_MAXIMUM))
 
 
-def _critic(problem: Problem) -> MLP:
-    return MLP(problem.hidden, 1, problem.critic_layer_norm)
+def _critic(problem: Problem) -> nn.Module:
+    return problem.critic or MLP(problem.hidden, 1, problem.critic_layer_norm)
 
 
 def init_twins(problem: Problem, key: jax.Array) -> Twins:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 from marvel_envs.tasks import TaskSpec
 
 from marvel_jax.hyper import Hyper, static
@@ -18,6 +19,9 @@ class Problem:
       observation_size, action_size, episode_length: From the environment (static).
       hidden: Widths of actor's and critics' hidden layers (static).
       critic_layer_norm: Layer normalization in the critics (static).
+      actor, critic: Flax modules of your own instead (static): an actor maps `[..., observation_size]` to
+        `[..., 2·action_size]` means and log standard deviations before the tanh, a critic
+        `[..., observation_size + action_size]` to `[..., 1]`.
       log_std_minimum: Floor of the policy's log standard deviation, before the tanh.
       discount: γ per step.
       cost_limit: d, undiscounted cost per episode.
@@ -29,6 +33,8 @@ class Problem:
     episode_length: int = static(0)
     hidden: tuple[int, ...] = static((64, 64))
     critic_layer_norm: bool = static(True)
+    actor: nn.Module | None = static(None)
+    critic: nn.Module | None = static(None)
     log_std_minimum: float | jax.Array = -2.5
     discount: float | jax.Array = 0.99
     cost_limit: float | jax.Array = 20.0

@@ -14,7 +14,7 @@ from marvel_jax import experiment, stages
 from marvel_jax.evaluate import Evaluation, evaluate
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import from_environment
-from marvel_jax.seeds import devices_for, map_seeds
+from marvel_jax.seeds import advance_seeds, devices_for, map_seeds
 from marvel_jax.stages import Stage
 from marvel_jax.transitions import Transition
 
@@ -83,8 +83,7 @@ class Program:
         """The stage's `advance` as an executable; `state` may be shapes."""
         if stage.name not in self._compiled:
             clock = time.monotonic()
-            each = map_seeds(lambda dataset, run: stage.advance(dataset, *run))
-            function = jax.jit(lambda dataset, hyper, state: each(dataset, (hyper, state)), donate_argnums=2)
+            function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
             self._compiled[stage.name] = function.lower(self.dataset, batch.hyper, state).compile()
             self.compile_seconds += time.monotonic() - clock
         return self._compiled[stage.name]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 
@@ -30,6 +31,37 @@ def map_seeds(function: Callable[[Any, Any], Any], block: int | None = None) -> 
             return jax.vmap(function, in_axes=(None, 0))(shared, batch)
         size = None if block in (None, 1) else block
         return jax.lax.map(lambda one: function(shared, one), batch, batch_size=size)
+
+    return _over_devices(on_one_device)
+
+
+def advance_seeds(function: Callable[[Any, Any, Any], tuple[Any, Any]]) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """As `map_seeds`, for `function(shared, fixed, state) -> (state, result)`: new states take the place of the old.
+
+    With the states' buffers donated, a batch then needs the memory of its states once; `map_seeds` on CPUs needs it
+    twice.
+    """
+
+    def on_one_device(shared: Any, batch: Any) -> tuple[Any, Any]:
+        fixed, states = batch
+        if jax.default_backend() != "cpu":
+            return jax.vmap(function, in_axes=(None, 0, 0))(shared, fixed, states)
+
+        def one(states: Any, place: Any) -> tuple[Any, Any]:
+            index, fixed = place
+            state = jax.tree.map(lambda x: x[index], states)
+            state, result = function(shared, fixed, state)
+            return jax.tree.map(lambda x, new: x.at[index].set(new), states, state), result
+
+        indices = jnp.arange(jax.tree.leaves(states)[0].shape[0])
+        return jax.lax.scan(one, states, (indices, fixed))
+
+    mapped = _over_devices(on_one_device)
+    return lambda shared, fixed, states: mapped(shared, (fixed, states))
+
+
+def _over_devices(on_one_device: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Seeds, on axis 0 of the second argument and of the result, spread over as many devices as share them evenly."""
 
     def mapped(shared: Any, batch: Any) -> Any:
         devices = devices_for(jax.tree.leaves(batch)[0].shape[0])

@@ -111,6 +111,21 @@ def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
     assert np.all(metrics["constraint_cost"] >= metrics["mean_action_cost"])
 
 
+def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dataset, tiny):
+    replays, losses = [], []
+    for kept in ("float32", "float16"):
+        hyper = override(tiny, **{"online.replay_observations": kept, "method": methods.named("from-scratch")})
+        problem = from_environment(env, hyper)
+        offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
+        state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))
+        state, metrics = jax.jit(lambda s, h=hyper, p=problem: finetune.advance(h, p, env, dataset, s, 2))(state)
+        replays.append(sum(leaf.nbytes for leaf in jax.tree.leaves(state.replay)))
+        losses.append(metrics["reward_loss"])
+    assert replays[1] < 0.7 * replays[0]
+    np.testing.assert_allclose(*losses, rtol=0.05)
+    assert not np.array_equal(*losses)
+
+
 def test_chunks_divide_the_total():
     assert stages.chunk_length(15_000, 1000) == 1000
     assert stages.chunk_length(100, 7) == 5

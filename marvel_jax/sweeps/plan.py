@@ -168,7 +168,7 @@ def state_bytes(program: Program, batch: Batch) -> tuple[int, int]:
     states: dict[str, Any] = {}
     for stage in program.plan:
         states[stage.name] = program.shapes(stage, batch, states)
-    return _bytes(states) // program.count, _bytes(program.dataset)
+    return tree_bytes(states) // program.count, tree_bytes(program.dataset)
 
 
 def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> Memory:
@@ -179,7 +179,7 @@ def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> M
     for stage in program.plan:
         states[stage.name] = program.shapes(stage, batch, states)
         largest = max(largest, _analysis(program.compiled(stage, batch, states[stage.name])))
-    return Memory(per_run, shared, largest + max(0, size * per_run - _bytes(states[program.plan[-1].name])))
+    return Memory(per_run, shared, largest + max(0, size * per_run - tree_bytes(states[program.plan[-1].name])))
 
 
 def _analysis(compiled: Any) -> int:
@@ -191,7 +191,8 @@ def _analysis(compiled: Any) -> int:
     return one * (jax.local_device_count() if jax.default_backend() == "cpu" else 1)
 
 
-def _bytes(tree: Any) -> int:
+def tree_bytes(tree: Any) -> int:
+    """Bytes of all arrays of a tree, or of shapes."""
     total = 0
     for leaf in jax.tree.leaves(tree):
         itemsize = 8 if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.dtype(leaf.dtype).itemsize
