@@ -16,8 +16,6 @@ from marvel_jax.networks import Params, Twins, aggregate, policy, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition, sample
 
-jax.tree_util.register_dataclass(ValueAlignment)
-
 
 class State(struct.PyTreeNode):
     """Critics under alignment, and everything a bit-exact continuation needs."""

@@ -10,13 +10,10 @@ from marvel_envs.base import SafetyEnv
 from marvel_jax import align, finetune, pretrain
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.evaluate import Evaluation, evaluate
-from marvel_jax.hyper import Hyper, Method
+from marvel_jax.hyper import Hyper
 from marvel_jax.networks import init_twins
 from marvel_jax.problem import Problem, from_environment
 from marvel_jax.transitions import Transition
-
-jax.tree_util.register_dataclass(Method)
-jax.tree_util.register_dataclass(Hyper)
 
 
 class StageKeys(struct.PyTreeNode):

@@ -11,12 +11,10 @@ from marvel_envs.base import SafetyEnv
 
 from marvel_jax import control, rollout
 from marvel_jax.algorithms import sac_lag
-from marvel_jax.hyper import Hyper, Online, override
+from marvel_jax.hyper import Hyper, override
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition, blank, sample
-
-jax.tree_util.register_dataclass(Online)
 
 CONTROL_BATCHES = 8  # how many batches' states the multiplier is aligned on
 

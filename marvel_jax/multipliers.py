@@ -9,9 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+import marvel_jax.pytrees  # noqa: F401
 from marvel_jax.hyper import Gains
-
-jax.tree_util.register_dataclass(Gains)
 
 
 class State(struct.PyTreeNode):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from marvel_envs.tasks import TaskSpec
 
+import marvel_jax.pytrees  # noqa: F401
 from marvel_jax.hyper import Hyper, static
 
 

@@ -21,8 +21,6 @@ from marvel_jax.networks import (
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
-jax.tree_util.register_dataclass(CPQ)
-
 LOG_WEIGHT_MIN = -5.0
 
 

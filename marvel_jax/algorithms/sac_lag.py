@@ -13,8 +13,6 @@ from marvel_jax.networks import Params, Twins, aggregate, init_actor, init_twins
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
-jax.tree_util.register_dataclass(SACLag)
-
 
 class State(struct.PyTreeNode):
     """All that SAC-Lag learns.
