@@ -84,7 +84,8 @@ def environments() -> None:
         rates = [short(sizes[n]["steps_per_second"]) if n in sizes else "–" for n in ("1", "64", "1024", "4096")]
         compile_seconds = max(entry["compile_seconds"] for entry in sizes.values())
         ratio = speeds[task]["ratio_at_1024"]
-        print(f"| {task} | {' | '.join(rates)} | {short(simulator)} | {ratio:.{0 if ratio >= 10 else 2}f} | {compile_seconds:.0f} |")
+        times = f"{ratio:.{0 if ratio >= 10 else 2}f}"
+        print(f"| {task} | {' | '.join(rates)} | {short(simulator)} | {times} | {compile_seconds:.0f} |")
 
 
 def short(rate: float) -> str:

@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(whole, tmp_path, capsys
     code, _, err = marvel(capsys, *ASKED, "--chunk", "4", "--out", str(out), "--quiet")
     assert code == 2
     assert "No space left on device" in err
-    assert "in chunk 1. 1 chunks are finished and intact" in err
+    assert "in chunk 1. Finished chunks are intact: 0." in err
     monkeypatch.undo()
     assert marvel(capsys, "sweep", "--resume", str(out), "--quiet")[0] == 0
     for mine, theirs in zip(tables(out), tables(whole), strict=True):

@@ -177,8 +177,8 @@ class Evaluate:
     simulator: SimulatorName | None = None
     """Play the episodes in the real simulator that the task is modelled on as well (needs the extra `simulators`)."""
     render: Flag[bool] = False
-    """Also write an episode of the first seed as an animation (GIF) and as an interactive page (HTML, which loads Brax's
-    viewer from the network when it is opened)."""
+    """Also write an episode of the first seed as an animation (GIF) and as an interactive page (HTML, which loads
+    Brax's viewer from the network when it is opened)."""
     out: Path | None = None
     """Folder for what --render writes. Default: figures/ of the run."""
     json: Flag[bool] = False

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import marvel_envs
 import numpy as np
+from marvel_envs.base import SafetyEnv
 
+from marvel_jax import stages
 from marvel_jax.config import find_task
 from marvel_jax.datasets import dataset as datasets
 from marvel_jax.errors import UserError
@@ -19,6 +21,7 @@ from marvel_jax.program import Batch, Program
 from marvel_jax.stages import Stage
 from marvel_jax.sweeps import fields
 from marvel_jax.sweeps.request import Point, Request
+from marvel_jax.transitions import Transition
 
 # On CPUs runs are done in turn, so that larger chunks gain nothing and lose more when they are interrupted.
 CPU_RUNS_PER_DEVICE = 16
@@ -78,21 +81,32 @@ def chunks(parts: Sequence[Group], sizes: Sequence[int]) -> list[Chunk]:
 
 
 class Programs:
-    """The programs of a sweep's groups, each compiled once for its chunk size, and only when it is needed."""
+    """The programs of a sweep's groups, each compiled once for its chunk size, and only when it is needed.
+
+    Programs of one task share its environment and its dataset on the devices.
+    """
 
     def __init__(self, request: Request, parts: Sequence[Group]):
         self._request, self._parts = request, parts
+        self._tasks: dict[str, tuple[SafetyEnv, Transition]] = {}
         self._made: dict[tuple[int, int], Program] = {}
 
     def get(self, group: int, size: int) -> Program:
         """The program of a group for chunks of a size. Raises a `UserError` for a dataset that cannot be used."""
         if (group, size) not in self._made:
             task = self._parts[group].task
-            path = self._request.datasets.get(task) or datasets.shipped_path(task)
-            transitions = datasets.load(path, find_task(task)).transitions
-            hyper = self._parts[group].runs[0].point.hyper
-            self._made[group, size] = Program(marvel_envs.make(task), transitions, hyper, size)
+            program = Program(*self.task(group), self._parts[group].runs[0].point.hyper, size)
+            self._tasks[task] = program.env, program.dataset  # where it is now, no other program moves it again
+            self._made[group, size] = program
         return self._made[group, size]
+
+    def task(self, group: int) -> tuple[SafetyEnv, Transition]:
+        """The environment and the dataset of a group. Raises as `get`."""
+        task = self._parts[group].task
+        if task not in self._tasks:
+            path = self._request.datasets.get(task) or datasets.shipped_path(task)
+            self._tasks[task] = marvel_envs.make(task), datasets.load(path, find_task(task)).transitions
+        return self._tasks[task]
 
     @property
     def compile_seconds(self) -> float:
@@ -101,7 +115,7 @@ class Programs:
 
     def stages(self, group: int) -> list[Stage]:
         """The stages of a group's runs, each of which is one program."""
-        return self.get(group, 1).plan
+        return stages.plan(self.task(group)[0], self._parts[group].runs[0].point.hyper)
 
     def batch(self, group: int, size: int, runs: Sequence[Run]) -> Batch:
         """The batch of a chunk's runs; the last is repeated to fill it up."""
@@ -148,7 +162,10 @@ def choose_sizes(
 def _first_size(group: Group, programs: Programs, index: int, asked: int | None) -> int:
     """By the shapes of the states alone."""
     devices, on_cpu = jax.local_device_count(), jax.default_backend() == "cpu"
-    per_run, shared = state_bytes(programs.get(index, 1), programs.batch(index, 1, group.runs[:1]))
+    states: dict[str, Any] = {}
+    for stage in programs.stages(index):
+        states[stage.name] = jax.eval_shape(stage.start, group.runs[0].point.hyper, jax.random.key(0), states)
+    per_run, shared = tree_bytes(states), tree_bytes(programs.task(index)[1])
     fitting = (available() - shared) // per_run
     if fitting < 1:
         raise UserError(
@@ -163,23 +180,19 @@ def _first_size(group: Group, programs: Programs, index: int, asked: int | None)
     return even if even < devices else min(math.ceil(even / devices) * devices, most // devices * devices or even)
 
 
-def state_bytes(program: Program, batch: Batch) -> tuple[int, int]:
-    """Bytes of the states that are alive when the last stage starts, per run, and of what runs share."""
-    states: dict[str, Any] = {}
-    for stage in program.plan:
-        states[stage.name] = program.shapes(stage, batch, states)
-    return tree_bytes(states) // program.count, tree_bytes(program.dataset)
-
-
 def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> Memory:
-    """What chunks of a size need, from shapes and from the compiled programs."""
+    """What chunks of a size need, from shapes and from the compiled programs.
+
+    All stages' states count, since those of earlier ones are there when the last one starts.
+    """
     program, batch = programs.get(index, size), programs.batch(index, size, runs[:size])
-    per_run, shared = state_bytes(program, batch)
-    states, largest = {}, 0
+    states: dict[str, Any] = {}
+    largest = 0
     for stage in program.plan:
         states[stage.name] = program.shapes(stage, batch, states)
         largest = max(largest, _analysis(program.compiled(stage, batch, states[stage.name])))
-    return Memory(per_run, shared, largest + max(0, size * per_run - tree_bytes(states[program.plan[-1].name])))
+    every, last = tree_bytes(states), tree_bytes(states[program.plan[-1].name])
+    return Memory(every // size, tree_bytes(program.dataset), largest + every - last)
 
 
 def _analysis(compiled: Any) -> int:

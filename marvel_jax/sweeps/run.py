@@ -57,12 +57,17 @@ def run(
                     seconds.update(_run_chunk(folder, chunk, programs, watcher, stop))
                 except OSError as error:
                     raise UserError(
-                        f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. "
-                        f"{place - 1} chunks are finished and intact, in {folder.path / 'results'}. Make room, and go "
-                        f"on with: marvel sweep --resume {folder.path}"
+                        f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. Finished "
+                        f"chunks are intact: {_finished(folder, mine)}. Make room, and go on with: "
+                        f"marvel sweep --resume {folder.path}"
                     ) from None
                 done += len(chunk.runs)
     return dict(seconds)
+
+
+def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
+    """The numbers of those that are done."""
+    return ", ".join(str(chunk.number) for chunk in chunks if folder.done(chunk)) or "none yet"
 
 
 def _run_chunk(
