@@ -87,15 +87,11 @@ def memory() -> dict[str, Any]:
             changes = {"online.replay_observations": kept}
             hyper = override(preset_hyper(preset, "marvel", "BallCircle"), **changes)
             program = Program(env, data, hyper, SEEDS)
-            batch, states = program.batch([hyper] * SEEDS, range(SEEDS)), {}
-            for stage in program.plan:
-                states[stage.name] = program.shapes(stage, batch, states)
-            stage = program.plan[-1]
-            analysis = program.compiled(stage, batch, states[stage.name]).memory_analysis()
-            used = analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
-            seeds_of_device = SEEDS // jax.local_device_count()
-            each = (used - analysis.alias_size_in_bytes - plan.tree_bytes(program.dataset)) / seeds_of_device
-            needed = plan.tree_bytes(states[stage.name]) / SEEDS
+            batch, stage = program.batch([hyper] * SEEDS, range(SEEDS)), program.plan[-1]
+            state = program.all_shapes(batch)[stage.name]
+            used = plan.program_bytes(program.compiled(stage, batch, state))
+            each = (used - jax.local_device_count() * plan.tree_bytes(program.dataset)) / SEEDS
+            needed = plan.tree_bytes(state) / SEEDS
             fitting = {f"{size} GiB": int(size * 2**30 // each) for size in (16, 24, 80)}
             found[f"{preset}, {kept}"] = {"bytes": each, "needed": needed, "ratio": each / needed, "fitting": fitting}
     return found

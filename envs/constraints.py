@@ -73,9 +73,11 @@ def solve(mass: jax.Array, force: jax.Array, rows: Rows, start: jax.Array) -> ja
     return _remaining_steps(problem, _newton(problem, first)).acceleration
 
 
-@custom_vmap
-def _remaining_steps(problem: _Problem, iterate: _Iterate) -> _Iterate:
+def _until_settled(problem: _Problem, iterate: _Iterate) -> _Iterate:
     return jax.lax.while_loop(lambda at: ~at.settled, lambda at: _newton(problem, at), iterate)
+
+
+_remaining_steps = custom_vmap(_until_settled)
 
 
 @_remaining_steps.def_vmap
@@ -89,7 +91,7 @@ def _remaining_steps_of_batch(size: int, batched: Any, problem: _Problem, iterat
     def some(iterate: _Iterate) -> _Iterate:
         (which,) = jnp.nonzero(~iterate.settled, size=share, fill_value=size)
         taken = jax.tree.map(lambda x: x.at[which].get(mode="clip"), (problem, iterate))
-        done = jax.vmap(_remaining_steps.fun)(*taken)
+        done = jax.vmap(_until_settled)(*taken)
         return jax.tree.map(lambda old, new: old.at[which].set(new, mode="drop"), iterate, done)
 
     result = jax.lax.while_loop(lambda at: ~jnp.all(at.settled), some, iterate)

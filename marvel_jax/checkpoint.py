@@ -83,6 +83,19 @@ def latest_step(folder: Path) -> int | None:
         return manager.latest_step()
 
 
+def read(folder: Path) -> Any:
+    """The newest checkpoint as nested dictionaries of NumPy's arrays, whatever it is of.
+
+    Raises:
+      UserError: If there is none.
+    """
+    step = latest_step(folder)
+    if step is None:
+        raise UserError(f"There is no checkpoint in {folder}.")
+    with _manager(folder, writing=False) as manager:
+        return manager.restore(step, args=ocp.args.StandardRestore())
+
+
 def restore(folder: Path, like: Any) -> Any:
     """Reads the newest checkpoint into the structure, shapes and shardings of `like` (arrays or shapes).
 

@@ -127,10 +127,8 @@ class Pipeline:
         Raises:
           UserError: If the method has no such stage, or the folder no checkpoint of it.
         """
-        states: dict[str, Any] = {}
-        for stage in self._plan_to(name):
-            states[stage.name] = self.program.shapes(stage, self.batch, states)
-        return checkpoint.restore(self.folder.checkpoints(name), states[name])
+        self._plan_to(name)  # refuses stages that the method has not
+        return checkpoint.restore(self.folder.checkpoints(name), self.program.all_shapes(self.batch)[name])
 
     def _plan_to(self, last: str) -> list[Stage]:
         plan = self.program.plan

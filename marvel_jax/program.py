@@ -73,6 +73,13 @@ class Program:
             self._shapes[stage.name] = placed
         return self._shapes[stage.name]
 
+    def all_shapes(self, batch: Batch) -> dict[str, Any]:
+        """Shapes and shardings of every stage's state, by name."""
+        states: dict[str, Any] = {}
+        for stage in self.plan:
+            states[stage.name] = self.shapes(stage, batch, states)
+        return states
+
     def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
         if stage.on_host:

@@ -98,11 +98,10 @@ def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
     sizes, needs = plan.choose_sizes(parts, programs, options.chunk, say)
     say("timing one piece of every stage")
     seconds = run.estimate(parts, sizes, programs)
-    compiled = sum(len(programs.get(index, size).plan) for index, size in enumerate(sizes))
     found = {
         "runs": sum(len(part.runs) for part in parts),
         "chunks": len(plan.chunks(parts, sizes)),
-        "programs": compiled,
+        "programs": programs.count,
         "available_bytes": plan.available(),
         "estimated_seconds": seconds,
         "groups": [
@@ -137,8 +136,10 @@ def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts:
     programs = plan.Programs(request, parts)
     if options.resume is None and share.index == 0:
         runfolder.check_free(path)
-        runs, stages = sum(len(part.runs) for part in parts), sum(len(programs.stages(i)) for i in range(len(parts)))
-        reporter.say(f"{runs} runs in {len(parts)} groups; {stages} programs to compile, one per stage of each group")
+        runs = sum(len(part.runs) for part in parts)
+        reporter.say(
+            f"{runs} runs in {len(parts)} groups; {programs.count} programs to compile, one per stage of each group"
+        )
         sizes, _ = plan.choose_sizes(parts, programs, options.chunk, reporter.say)
         folder.create(request, points, parts, sizes)
     _wait_for(folder.plan)

@@ -68,10 +68,15 @@ def _frame(title: str, ylabel: str, rows: int = 1) -> tuple[Figure, list[Axes]]:
     panels[0].set_ylabel(ylabel)
     panels[-1].set_xlabel("online episodes")
     for panel in panels:
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
+        dress(panel)
     figure.set_layout_engine("constrained")
     return figure, panels
+
+
+def dress(panel: Axes) -> None:
+    """The look of every panel."""
+    panel.grid(alpha=0.25)
+    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _legend(axes: Axes) -> None:

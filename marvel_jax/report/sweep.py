@@ -15,12 +15,12 @@ from matplotlib.ticker import NullFormatter
 from rich.console import Console
 from rich.table import Table
 
-from marvel_jax.report.figures import LIMIT_COLOR
+from marvel_jax.report.figures import LIMIT_COLOR, dress
 from marvel_jax.report.statistics import interval, summary
 from marvel_jax.report.summarize import PACKAGES
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.plan import megabytes
-from marvel_jax.sweeps.request import Point, Request
+from marvel_jax.sweeps.request import Point, Request, changes_in_words
 from marvel_jax.sweeps.run import online_curves
 
 SHOWN_POINTS = 20  # rows of the printed table
@@ -112,11 +112,10 @@ def _cells(entry: dict[str, Any]) -> list[str]:
 
     reward, cost = entry["final"]["reward"], entry["final"]["cost"]
     shown = with_interval(cost, 1)
-    changes = ", ".join(f"{n} {v:.3g}" if isinstance(v, float) else f"{n} {v}" for n, v in entry["changes"].items())
     healthy = entry["finished"] - entry["diverged"]
     return [
         entry["method"],
-        changes,
+        ", ".join(changes_in_words(entry["changes"])),
         f"{entry['cost_limit']:g}",
         with_interval(reward, 0),
         f"[red]{shown}[/red]" if cost["iqm"] > entry["cost_limit"] else shown,
@@ -172,8 +171,7 @@ def _figure(title: str, panels: int) -> tuple[Figure, list[Any]]:
     figure, axes = plt.subplots(1, panels, figsize=(4.6 * panels + 2.4, 4), squeeze=False, layout="constrained")
     figure.suptitle(title, fontsize=10)
     for panel in axes[0]:
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
+        dress(panel)
     return figure, list(axes[0])
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from marvel_jax.errors import UserError
@@ -73,16 +74,9 @@ def value(path: str, given: Any) -> Any:
         raise UserError(f"{path} is {_text(given)}; give {kind}.") from None
 
 
-def static_part(config: Any) -> tuple[Any, ...]:
-    """What is static in nested dataclasses: runs in which it is equal can share a program."""
-    parts = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            parts.append(static_part(value))
-        elif field.metadata.get("static"):
-            parts.append(value)
-    return tuple(parts)
+def static_part(hyper: Hyper) -> tuple[Any, ...]:
+    """What is static in hyperparameters: runs in which it is equal can share a program."""
+    return attrgetter(*(path for path, field in all_fields().items() if field.static))(hyper)
 
 
 def _convert(field: Field, given: Any) -> Any:

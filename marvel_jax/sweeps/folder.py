@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 import pyarrow as pa
 
 from marvel_jax import checkpoint, config, metrics
@@ -93,7 +92,7 @@ class SweepFolder:
         shutil.rmtree(self.work(chunk).path, ignore_errors=True)
 
     def table(self, name: str) -> pa.Table:
-        """All parts of `metrics` or `results` with the runs' columns beside them.
+        """All parts of `metrics` or `results`.
 
         Raises:
           UserError: If a part is damaged; it says how to have it made again.
@@ -120,8 +119,7 @@ class SweepFolder:
         for path in sorted((self.path / "results").glob("*.parquet")):
             numbers = metrics.read_table(path)["run"].to_pylist()
             if run in numbers:
-                with ocp.StandardCheckpointer() as reader:
-                    actors = reader.restore((self.path / "policies" / path.stem / "0" / "default").resolve())
+                actors = checkpoint.read(self.path / "policies" / path.stem)
                 place = numbers.index(run)
                 return jax.tree.map(lambda x, place=place: x[place], actors)
         raise UserError(f"Run {run} of {self.path} is not finished.")

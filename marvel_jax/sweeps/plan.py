@@ -113,6 +113,11 @@ class Programs:
         """Spent on compiling so far."""
         return sum(program.compile_seconds for program in self._made.values())
 
+    @property
+    def count(self) -> int:
+        """How many there are: one per stage of each group."""
+        return sum(len(self.stages(group)) for group in range(len(self._parts)))
+
     def stages(self, group: int) -> list[Stage]:
         """The stages of a group's runs, each of which is one program."""
         return stages.plan(self.task(group)[0], self._parts[group].runs[0].point.hyper)
@@ -186,16 +191,13 @@ def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> M
     All stages' states count, since those of earlier ones are there when the last one starts.
     """
     program, batch = programs.get(index, size), programs.batch(index, size, runs[:size])
-    states: dict[str, Any] = {}
-    largest = 0
-    for stage in program.plan:
-        states[stage.name] = program.shapes(stage, batch, states)
-        largest = max(largest, _analysis(program.compiled(stage, batch, states[stage.name])))
+    states = program.all_shapes(batch)
+    largest = max(program_bytes(program.compiled(stage, batch, states[stage.name])) for stage in program.plan)
     every, last = tree_bytes(states), tree_bytes(states[program.plan[-1].name])
     return Memory(every // size, tree_bytes(program.dataset), largest + every - last)
 
 
-def _analysis(compiled: Any) -> int:
+def program_bytes(compiled: Any) -> int:
     """Bytes of arguments, results and temporaries, of all local devices where they share the host's memory."""
     found = compiled.memory_analysis()
     one = (

@@ -76,12 +76,12 @@ class Point:
     @property
     def label(self) -> str:
         """The method and what was changed, in a few words."""
-        words = [self.method] + [f"{name} {_short(value)}" for name, value in self.changes.items()]
-        return ", ".join(words)
+        return ", ".join([self.method, *changes_in_words(self.changes)])
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def changes_in_words(changes: dict[str, Any]) -> list[str]:
+    """Each hyperparameter with its value in three digits."""
+    return [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in changes.items()]
 
 
 def read_file(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from marvel_jax.console import Reporter
 from marvel_jax.errors import UserError
 from marvel_jax.metrics import of_stage
 from marvel_jax.pipeline import Outcome, Pipeline, StopRequest
-from marvel_jax.program import Program
+from marvel_jax.program import Batch, Program
 from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
 from marvel_jax.sweeps.folder import SweepFolder
@@ -52,9 +52,10 @@ def run(
         for place, chunk in enumerate(mine, 1):
             if not folder.done(chunk):
                 program = programs.get(chunk.group, chunk.size)
+                batch = programs.batch(chunk.group, chunk.size, chunk.runs)
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
-                    seconds.update(_run_chunk(folder, chunk, programs, watcher, stop))
+                    seconds.update(_run_chunk(folder, chunk, program, batch, watcher, stop))
                 except OSError as error:
                     raise UserError(
                         f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. Finished "
@@ -71,10 +72,8 @@ def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
 
 
 def _run_chunk(
-    folder: SweepFolder, chunk: Chunk, programs: Programs, reporter: Reporter, stop: StopRequest
+    folder: SweepFolder, chunk: Chunk, program: Program, batch: Batch, reporter: Reporter, stop: StopRequest
 ) -> dict[str, float]:
-    program = programs.get(chunk.group, chunk.size)
-    batch = programs.batch(chunk.group, chunk.size, chunk.runs)
     labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
     pipeline = Pipeline(program, batch, labels, folder.work(chunk), reporter)
     outcome = pipeline.run(stages.FINETUNE, stop)
