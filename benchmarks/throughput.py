@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import marvel_envs
 import matplotlib
 import numpy as np
+from flax import linen as nn
 
 from marvel_jax import align
 from marvel_jax.algorithms import cpq, sac_lag
@@ -37,6 +38,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROUNDS = 5
+PARTS = ["environments", "updates", "normalization", "seeds", "start"]
 
 
 def matmul_flops(jaxpr: Any) -> int:
@@ -91,9 +93,13 @@ def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], f
     return works
 
 
-def learners(hidden: tuple[int, ...], batch_size: int) -> dict[str, tuple[Callable, Callable, int]]:
+def learners(
+    hidden: tuple[int, ...], batch_size: int, critic: nn.Module | None = None
+) -> dict[str, tuple[Callable, Callable, int]]:
     """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`."""
-    problem = Problem(observation_size=8, action_size=2, episode_length=200, hidden=hidden, reward_scale=0.1)
+    problem = Problem(
+        observation_size=8, action_size=2, episode_length=200, hidden=hidden, critic=critic, reward_scale=0.1
+    )
     problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
 
     def loop(update: Callable) -> Callable:
@@ -130,6 +136,39 @@ def learners(hidden: tuple[int, ...], batch_size: int) -> dict[str, tuple[Callab
         jaxpr = jax.make_jaxpr(update)(init(jax.random.key(0)), blank, jax.random.key(0))
         made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
     return made
+
+
+class FlaxCritic(nn.Module):
+    """The critic with Flax's own layer normalization, as it was before."""
+
+    hidden: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for width in self.hidden:
+            x = nn.relu(nn.LayerNorm()(nn.Dense(width)(x)))
+        return nn.Dense(1)(x)
+
+
+def normalization_rates(data: Transition) -> dict[str, Any]:
+    """Updates/s of as many seeds as devices, with this project's layer normalization and with Flax's, and the gain."""
+    result, seeds = {}, jax.local_device_count()
+    for hidden, batch_size, steps in (((64, 64), 128, 500), ((256, 256), 256, 60)):
+        works = {}
+        for kind, critic in (("Flax", FlaxCritic(hidden)), ("ours", None)):
+            for name, (init, updates, _) in learners(hidden, batch_size, critic).items():
+                states = jax.vmap(init)(jax.random.split(jax.random.key(0), seeds))
+                run = jax.jit(map_seeds(lambda d, s, u=updates, n=steps: u(s, jax.random.key(1), n, d)))
+                works[f"{name}, {kind}"] = ((lambda r=run, s=states: r(data, s)), seeds * steps)
+        rates = alternate(works)
+        for name in ("SAC-Lag", "CPQ", "VPA"):
+            before, after = rates[f"{name}, Flax"], rates[f"{name}, ours"]
+            result[f"{name}/hidden {hidden[0]}/batch {batch_size}"] = {
+                "updates_per_second_before": before,
+                "updates_per_second_after": after,
+                "gain": after["median"] / before["median"],
+            }
+    return result
 
 
 def matmul_rate(rows: int, width: int, repeats: int = 2000) -> tuple[Callable[[], Any], float]:
@@ -248,8 +287,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["environments", "updates", "seeds", "start"], nargs="*")
-    wanted = parser.parse_args().only or ["environments", "updates", "seeds", "start"]
+    parser.add_argument("--only", choices=PARTS, nargs="*")
+    wanted = parser.parse_args().only or PARTS
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
     result: dict[str, Any] = {}
@@ -257,6 +296,8 @@ def main() -> None:
         result["environment_steps_per_second"] = alternate(environment_rates())
     if "updates" in wanted:
         result["updates"] = update_rates(data)
+    if "normalization" in wanted:
+        result["normalization"] = normalization_rates(data)
     if "seeds" in wanted:
         result["seeds"] = seed_costs(data)
     if "start" in wanted:
@@ -267,7 +308,7 @@ def main() -> None:
         result["import_and_command_seconds"] = import_times()
         shutil.rmtree(cache)
     print(json.dumps(result, indent=1))
-    if len(wanted) == 4:
+    if len(wanted) == len(PARTS):
         common.write("throughput", "python benchmarks/throughput.py", result)
         draw(result, common.RESULTS / "throughput.png")
 

@@ -14,6 +14,7 @@ from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper, override
 
 PresetName = Literal["quick", "cpu", "paper"]
+WriterName = Literal["tensorboard", "wandb"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "quick": {

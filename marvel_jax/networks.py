@@ -12,6 +12,7 @@ from flax import linen as nn
 from flax import struct
 
 from marvel_jax.hyper import Aggregation
+from marvel_jax.normalization import LayerNorm
 from marvel_jax.problem import Problem
 
 Params = Any
@@ -35,7 +36,7 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.hidden:
             x = nn.Dense(width)(x)
-            x = nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
+            x = nn.relu(LayerNorm()(x) if self.layer_norm else x)
         return nn.Dense(self.outputs)(x)
 
 

@@ -22,6 +22,7 @@ from marvel_jax.program import Batch, Program
 from marvel_jax.runfolder import RunFolder, write_json
 from marvel_jax.simulate import Simulator, actors_of
 from marvel_jax.stages import Stage
+from marvel_jax.writers import Writers
 
 CHECKPOINT_EVERY = 60.0  # seconds
 
@@ -82,6 +83,7 @@ class Pipeline:
       reporter: Of progress.
       source: Another batch's folder whose finished stages are used as they are.
       simulator: Name of the real simulator that the online stage plays in; None is the program's environment.
+      writers: What gets the metrics as well.
     """
 
     def __init__(
@@ -93,9 +95,11 @@ class Pipeline:
         reporter: Reporter,
         source: RunFolder | None = None,
         simulator: str | None = None,
+        writers: Writers | None = None,
     ):
         self.program, self.batch, self.labels = program, batch, labels
         self.folder, self.reporter, self.source, self.simulator = folder, reporter, source, simulator
+        self.writers = writers
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
 
@@ -188,6 +192,8 @@ class Pipeline:
             measured = jax.device_get(measured)
             done += stage.chunk
             self.metrics.add(stage.name, self.labels, done, measured)
+            if self.writers is not None:
+                self.writers.add(stage.name, done, measured)
             self.reporter.update(done, _headline(measured))
             now = time.monotonic()
             if done == stage.total or stop.asked or now - saved > CHECKPOINT_EVERY:

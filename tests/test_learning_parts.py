@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from marvel_jax import align
 from marvel_jax.algorithms import cpq, sac_lag
 from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
 from marvel_jax.networks import SquashedGaussian, init_actor, init_twins, policy, twin_values
+from marvel_jax.normalization import LayerNorm
 from marvel_jax.problem import Problem, discounted_limit
 from marvel_jax.transitions import Transition
 
@@ -187,3 +189,19 @@ def test_scaling_the_cost_critic_divides_the_aligned_multiplier():
 
     assert aligned(1.0) == pytest.approx(1.0, rel=1e-5)  # a critic pulls as hard as itself
     assert aligned(4.0) == pytest.approx(0.25, rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 70), st.floats(-50, 50), st.floats(0.1, 50), st.integers(0, 1000))
+def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, spread, seed):
+    x = offset + spread * jax.random.normal(jax.random.key(seed), (5, features))
+    weight = jax.random.normal(jax.random.key(seed + 1), x.shape)
+    ours, theirs = LayerNorm(), nn.LayerNorm(use_fast_variance=False)
+    params = ours.init(jax.random.key(0), x)
+    assert jax.tree.structure(params) == jax.tree.structure(theirs.init(jax.random.key(0), x))
+
+    def value(module):
+        return jax.value_and_grad(lambda p, x: jnp.vdot(weight, module.apply(p, x)), argnums=(0, 1))(params, x)
+
+    for mine, other in zip(jax.tree.leaves(value(ours)), jax.tree.leaves(value(theirs)), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-3)

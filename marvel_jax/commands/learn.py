@@ -12,7 +12,7 @@ from marvel_envs.tasks import TASKS
 from marvel_jax import config as configuration
 from marvel_jax import runfolder
 from marvel_jax.commands.options import OnlineOptions, StageOptions
-from marvel_jax.commands.shared import device_name, draw_runs, prepare_jax
+from marvel_jax.commands.shared import device_name, draw_runs, prepare_jax, writer_choice
 from marvel_jax.config import PRESET_SUMMARIES, RunConfig
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
@@ -118,11 +118,13 @@ def _open_folder(options: StageOptions, config: RunConfig) -> RunFolder:
 def learn(options: StageOptions, last: str) -> int:
     """Runs the stages up to `last`, in a new run folder or a resumed one; returns the exit status."""
     config = _run_config(options)
+    choice = writer_choice(options)
     folder = _open_folder(options, config)
     if options.resume is not None and folder.summary.exists():
         return _show(options, folder)
     prepare_jax(config.seeds)
     from marvel_jax import pipeline as pipelines
+    from marvel_jax import writers
     from marvel_jax.console import Reporter
     from marvel_jax.pipeline import Interrupted
 
@@ -132,7 +134,9 @@ def learn(options: StageOptions, last: str) -> int:
     if options.resume is None:
         runfolder.create(folder.path, config)
     try:
-        outcome = pipeline.run(last)
+        series = [config.method] * config.seeds
+        with writers.opened(choice, folder.path, series, dataclasses.asdict(config)) as pipeline.writers:
+            outcome = pipeline.run(last)
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel run --resume {folder.path}", file=sys.stderr)
         return 130

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from marvel_jax.config import PRESET_SUMMARIES, PresetName
+from marvel_jax.config import PRESET_SUMMARIES, PresetName, WriterName
 from marvel_jax.hyper import Hyper
 from marvel_jax.methods import METHODS, SUMMARIES
 
@@ -40,6 +40,11 @@ class StageOptions:
     """Go on with an interrupted run in its own folder, to the same numbers as an uninterrupted one."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Take the finished stages of another run (its task, seeds and options become the defaults)."""
+    writers: tuple[WriterName, ...] = ()
+    """Also write the curves (means over seeds) to tensorboard/ or Weights & Biases (needs the extra `writers`; its mode
+    and project are WANDB_MODE and WANDB_PROJECT)."""
+    write_every: int = 1
+    """Iterations between two points of those curves."""
     quiet: Flag[bool] = False
     """No progress; print only the run folder."""
     json: Flag[bool] = False
@@ -118,6 +123,11 @@ class Sweep:
     """Be one of that many processes, where nothing tells `jax.distributed`; all need the same --out."""
     process: int | None = None
     """Which of them this is, from 0."""
+    writers: tuple[WriterName, ...] = ()
+    """Also write the curves (means over a point's seeds in a chunk) to tensorboard/ or Weights & Biases (needs the
+    extra `writers`; its mode and project are WANDB_MODE and WANDB_PROJECT)."""
+    write_every: int = 1
+    """Iterations between two points of those curves."""
     quiet: Flag[bool] = False
     """No progress; print only the sweep folder."""
     json: Flag[bool] = False

@@ -3,11 +3,14 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marvel_jax import config as configuration
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder
+
+if TYPE_CHECKING:
+    from marvel_jax.writers import WriterChoice
 
 
 def prepare_jax(seeds: int) -> None:
@@ -36,6 +39,15 @@ def load_env_module(where: str | None) -> None:
         return
     prepare_jax(os.cpu_count() or 1)
     configuration.load_env_module(where)
+
+
+def writer_choice(options: Any) -> "WriterChoice":
+    """What --writers and --write-every ask for, checked."""
+    from marvel_jax.writers import WriterChoice
+
+    choice = WriterChoice(options.writers, options.write_every)
+    choice.check()
+    return choice
 
 
 def draw_runs(folders: list[RunFolder], out: Path, summaries: dict[Path, dict[str, Any]]) -> list[Path]:

@@ -4,16 +4,19 @@ import json
 import os
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from marvel_jax import runfolder
 from marvel_jax.commands.options import Sweep
-from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax
+from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax, writer_choice
 from marvel_jax.errors import UserError
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.request import Request
 
+# Options that say how a sweep is gone on with, not what is in it.
+WITH_RESUME = {"resume", "distributed", "processes", "process", "writers", "write_every", "quiet", "json"}
 WAIT_FOR_PLAN = 600.0  # seconds in which the first process of several must have planned
 
 
@@ -72,9 +75,10 @@ def _resumed(options: Sweep) -> Request:
 
     assert options.resume is not None
     request, _ = SweepFolder(options.resume).read_plan()
-    asked = (options.file, options.tasks, options.methods, options.fixed, options.product, options.draw, options.chunk)
-    if any(value not in (None, ()) for value in asked) or options.out is not None:
-        raise UserError("--resume goes on with the sweep's own options; drop the others, or start a new sweep.")
+    asked = [f.name for f in fields(Sweep) if f.name not in WITH_RESUME and getattr(options, f.name) != f.default]
+    if asked:
+        names = ", ".join("--" + name.replace("_", "-") for name in asked)
+        raise UserError(f"--resume goes on with the sweep's own options; drop {names}, or start a new sweep.")
     if not os.access(options.resume, os.W_OK):
         raise UserError(f"{options.resume} cannot be written: no permission.")
     return request
@@ -132,6 +136,7 @@ def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts:
     from marvel_jax.sweeps.folder import SweepFolder
 
     clock = time.monotonic()
+    choice = writer_choice(options)
     folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
     programs = plan.Programs(request, parts)
     if options.resume is None and share.index == 0:
@@ -148,7 +153,7 @@ def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts:
         raise UserError(f"{path} is another sweep. Give all processes the same options, and a free --out.")
     chunks = plan.chunks(parts, sizes)
     try:
-        seconds = run.run(folder, chunks, programs, share, reporter)
+        seconds = run.run(folder, chunks, programs, share, reporter, choice)
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {path}", file=sys.stderr)
         return 130

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from marvel_jax import stages
+from marvel_jax import stages, writers
 from marvel_jax.console import Reporter
 from marvel_jax.errors import UserError
 from marvel_jax.metrics import of_stage
@@ -20,6 +20,7 @@ from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.plan import Chunk, Group, Programs
+from marvel_jax.writers import WriterChoice
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,12 @@ class Share:
 
 
 def run(
-    folder: SweepFolder, chunks: Sequence[Chunk], programs: Programs, share: Share, reporter: Reporter
+    folder: SweepFolder,
+    chunks: Sequence[Chunk],
+    programs: Programs,
+    share: Share,
+    reporter: Reporter,
+    choice: WriterChoice,
 ) -> dict[str, float]:
     """Does every chunk of this process's share that is not done yet; returns the seconds of each kind of work.
 
@@ -55,7 +61,7 @@ def run(
                 batch = programs.batch(chunk.group, chunk.size, chunk.runs)
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
-                    seconds.update(_run_chunk(folder, chunk, program, batch, watcher, stop))
+                    seconds.update(_run_chunk(folder, chunk, program, batch, watcher, stop, choice))
                 except OSError as error:
                     raise UserError(
                         f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. Finished "
@@ -72,11 +78,19 @@ def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
 
 
 def _run_chunk(
-    folder: SweepFolder, chunk: Chunk, program: Program, batch: Batch, reporter: Reporter, stop: StopRequest
+    folder: SweepFolder,
+    chunk: Chunk,
+    program: Program,
+    batch: Batch,
+    reporter: Reporter,
+    stop: StopRequest,
+    choice: WriterChoice,
 ) -> dict[str, float]:
     labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
     pipeline = Pipeline(program, batch, labels, folder.work(chunk), reporter)
-    outcome = pipeline.run(stages.FINETUNE, stop)
+    series = [f"{run.point.task}, {run.point.label}/chunk {chunk.number}" for run in chunk.runs]
+    with writers.opened(choice, folder.path, series, {"chunk": chunk.number}) as pipeline.writers:
+        outcome = pipeline.run(stages.FINETUNE, stop)
     # As NumPy's arrays, which can be read on any machine.
     actors = jax.device_get(jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE])))
     measured = pipeline.metrics.table
