@@ -2,7 +2,8 @@
 
     uv run python benchmarks/throughput.py
 
-All rates are medians over rounds that alternate between the measured things; `low` and `high` are the extremes.
+Each part (`--only`) replaces its own in `results/throughput.json`. All rates are medians over rounds
+that alternate between the measured things; `low` and `high` are the extremes.
 """
 
 import argparse
@@ -308,8 +309,11 @@ def main() -> None:
         result["import_and_command_seconds"] = import_times()
         shutil.rmtree(cache)
     print(json.dumps(result, indent=1))
-    if len(wanted) == len(PARTS):
-        common.write("throughput", "python benchmarks/throughput.py", result)
+    saved = common.RESULTS / "throughput.json"
+    before = json.loads(saved.read_text()) if saved.exists() else {}
+    result = {part: value for part, value in before.items() if part not in ("command", "machine")} | result
+    common.write("throughput", "python benchmarks/throughput.py", result)
+    if {"updates", "seeds"} <= set(result):
         draw(result, common.RESULTS / "throughput.png")
 
 
