@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 RESULTS = Path(__file__).parent / "results"
 TASKS = ("BallCircle", "BallRun")  # of the learning and physics benchmarks: those with a shipped dataset
 
@@ -27,6 +29,11 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "brax")},
     }
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, low and high of repeated measurements."""
+    return {"median": float(np.median(values)), "low": float(min(values)), "high": float(max(values))}
 
 
 def write(name: str, command: str, result: dict[str, Any]) -> Path:

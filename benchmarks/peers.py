@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import common
-import numpy as np
 
 HERE = Path(__file__).parent / "peers"
 REQUIREMENTS = {"pytorch_sac_lag": ["torch==2.13.0", "numpy"], "rejax_sac": ["rejax==0.1.3", "gymnax==0.0.9"]}
@@ -83,14 +82,10 @@ class Peer:
         return json.loads(line)
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": float(np.median(values)), "low": min(values), "high": max(values)}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "marvel_jax_peers")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     peers = {name: Peer(name, options.environments) for name in (OURS, *REQUIREMENTS)}
     compared = pairs(os.cpu_count() or 1)
@@ -104,9 +99,9 @@ def main() -> None:
             "peer": peer,
             "their_work": theirs,
             "our_work": ours,
-            "their_updates_per_second": spread([a for a, _ in found]),
-            "our_updates_per_second": spread([b for _, b in found]),
-            "ratio": spread([b / a for a, b in found]),
+            "their_updates_per_second": common.spread([a for a, _ in found]),
+            "our_updates_per_second": common.spread([b for _, b in found]),
+            "ratio": common.spread([b / a for a, b in found]),
         }
         for (peer, theirs, ours), found in rates.items()
     ]

@@ -26,36 +26,16 @@ import marvel_envs
 import matplotlib
 import numpy as np
 from flax import linen as nn
+from updates import learners, of_seeds
 
-from marvel_jax import align
-from marvel_jax.algorithms import cpq, sac_lag
 from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
-from marvel_jax.problem import Problem
-from marvel_jax.seeds import map_seeds
-from marvel_jax.transitions import Transition, sample
+from marvel_jax.transitions import Transition
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROUNDS = 5
 PARTS = ["environments", "updates", "normalization", "seeds", "start"]
-
-
-def matmul_flops(jaxpr: Any) -> int:
-    """Floating-point operations of all matrix products in a jaxpr (a scan's body counted `length` times)."""
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contract, _), _ = equation.params["dimension_numbers"]
-            depth = int(np.prod([equation.invars[0].aval.shape[i] for i in contract]))
-            total += 2 * depth * int(np.prod(equation.outvars[0].aval.shape))
-        repeats = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns") or hasattr(x, "jaxpr")):
-            inner = getattr(inner, "jaxpr", inner)
-            if hasattr(inner, "eqns"):
-                total += repeats * matmul_flops(inner)
-    return total
 
 
 def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
@@ -68,9 +48,7 @@ def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = R
             start = time.perf_counter()
             jax.block_until_ready(work())
             rates[name].append(units / (time.perf_counter() - start))
-    return {
-        name: {"median": float(np.median(r)), "low": float(min(r)), "high": float(max(r))} for name, r in rates.items()
-    }
+    return {name: common.spread(values) for name, values in rates.items()}
 
 
 def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], float]]:
@@ -94,51 +72,6 @@ def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], f
     return works
 
 
-def learners(
-    hidden: tuple[int, ...], batch_size: int, critic: nn.Module | None = None
-) -> dict[str, tuple[Callable, Callable, int]]:
-    """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`."""
-    problem = Problem(
-        observation_size=8, action_size=2, episode_length=200, hidden=hidden, critic=critic, reward_scale=0.1
-    )
-    problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
-
-    def loop(update: Callable) -> Callable:
-        def updates(state, key, steps: int, data: Transition):
-            def one(state, key):
-                batch_key, update_key = jax.random.split(key)
-                return update(state, sample(data, batch_size, batch_key), update_key)[0], None
-
-            return jax.lax.scan(one, state, jax.random.split(key, steps))[0]
-
-        return updates
-
-    def sac(state, batch, key):
-        return sac_lag.update(SACLag(), problem, state, batch, jnp.float32(0.5), key)
-
-    def offline(state, batch, key):
-        return cpq.update(CPQ(), problem, state, batch, key)
-
-    def aligned(state, batch, key):
-        return align.update(ValueAlignment(), problem, state, batch, key)
-
-    def start_alignment(key):
-        state = sac_lag.init(SACLag(), problem, key)
-        return align.init(state.actor.params, state.reward_critic.params, state.cost_critic.params, key)
-
-    inits = {
-        "SAC-Lag": (lambda key: sac_lag.init(SACLag(), problem, key), sac),
-        "CPQ": (lambda key: cpq.init(CPQ(), problem, key), offline),
-        "VPA": (start_alignment, aligned),
-    }
-    blank = jax.tree.map(lambda x: jnp.zeros((batch_size, *x.shape[1:])), load_shipped("BallCircle").transitions)
-    made = {}
-    for name, (init, update) in inits.items():
-        jaxpr = jax.make_jaxpr(update)(init(jax.random.key(0)), blank, jax.random.key(0))
-        made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
-    return made
-
-
 class FlaxCritic(nn.Module):
     """The critic with Flax's own layer normalization, as it was before."""
 
@@ -158,9 +91,7 @@ def normalization_rates(data: Transition) -> dict[str, Any]:
         works = {}
         for kind, critic in (("Flax", FlaxCritic(hidden)), ("ours", None)):
             for name, (init, updates, _) in learners(hidden, batch_size, critic).items():
-                states = jax.vmap(init)(jax.random.split(jax.random.key(0), seeds))
-                run = jax.jit(map_seeds(lambda d, s, u=updates, n=steps: u(s, jax.random.key(1), n, d)))
-                works[f"{name}, {kind}"] = ((lambda r=run, s=states: r(data, s)), seeds * steps)
+                works[f"{name}, {kind}"] = of_seeds(init, updates, seeds, steps, data)
         rates = alternate(works)
         for name in ("SAC-Lag", "CPQ", "VPA"):
             before, after = rates[f"{name}, Flax"], rates[f"{name}, ours"]
@@ -213,11 +144,9 @@ def seed_costs(data: Transition) -> dict[str, Any]:
         init, updates, _ = learners(hidden, 64)["SAC-Lag"]
         works = {}
         for seeds in (1, 4, 16, 64):
-            states = jax.jit(jax.vmap(init))(jax.random.split(jax.random.key(0), seeds))
             blocks = {"auto": None} if seeds == 1 else {"auto": None, "vmap of 4": 4}
             for label, block in blocks.items():
-                mapped = jax.jit(map_seeds(lambda d, s, u=updates, n=steps: u(s, jax.random.key(1), n, d), block))
-                works[f"{seeds} seeds, {label}"] = ((lambda m=mapped, s=states: m(data, s)), seeds * steps)
+                works[f"{seeds} seeds, {label}"] = of_seeds(init, updates, seeds, steps, data, block)
         rates = alternate(works, rounds=3)
         alone = rates["1 seeds, auto"]["median"]
         result[f"hidden {hidden[0]}"] = {

@@ -83,7 +83,6 @@ class Pipeline:
       reporter: Of progress.
       source: Another batch's folder whose finished stages are used as they are.
       simulator: Name of the real simulator that the online stage plays in; None is the program's environment.
-      writers: What gets the metrics as well.
     """
 
     def __init__(
@@ -95,11 +94,10 @@ class Pipeline:
         reporter: Reporter,
         source: RunFolder | None = None,
         simulator: str | None = None,
-        writers: Writers | None = None,
     ):
         self.program, self.batch, self.labels = program, batch, labels
         self.folder, self.reporter, self.source, self.simulator = folder, reporter, source, simulator
-        self.writers = writers
+        self.writers: Writers | None = None  # what gets the metrics as well, if anything
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
 

@@ -73,10 +73,9 @@ class Writers:
         """
         for name, sinks in self._sinks.items():
             rows = self._rows[name]
-            for iteration, values in _by_iteration(done, {key: array[rows] for key, array in metrics.items()}):
-                if iteration is None or iteration % self._every == 0:
-                    for sink in sinks:
-                        sink.write(stage, iteration or done, _means(values))
+            for iteration, values in _points(done, self._every, {key: array[rows] for key, array in metrics.items()}):
+                for sink in sinks:
+                    sink.write(stage, iteration, _means(values))
 
 
 @contextmanager
@@ -102,14 +101,16 @@ def opened(choice: WriterChoice, folder: Path, series: Sequence[str], config: di
                 sink.close()
 
 
-def _by_iteration(done: int, metrics: dict[str, np.ndarray]) -> Iterator[tuple[int | None, dict[str, np.ndarray]]]:
-    """Iterations and their metrics `[runs]`; the one of metrics without an axis for iterations is None."""
+def _points(done: int, every: int, metrics: dict[str, np.ndarray]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """The iterations of a chunk that are to be seen, with their metrics `[runs]`."""
     shape = next(iter(metrics.values())).shape
     if len(shape) == 1:
-        yield None, metrics
+        yield done, metrics
         return
     for column in range(shape[1]):
-        yield done - shape[1] + 1 + column, {name: array[:, column] for name, array in metrics.items()}
+        iteration = done - shape[1] + 1 + column
+        if iteration % every == 0:
+            yield iteration, {name: array[:, column] for name, array in metrics.items()}
 
 
 def _means(values: dict[str, np.ndarray]) -> dict[str, float]:

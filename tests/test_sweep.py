@@ -209,7 +209,7 @@ def test_a_sweep_that_fits_no_memory_says_what_one_run_needs(monkeypatch, capsys
 def test_resume_with_other_options_or_of_another_version_is_refused(whole, tmp_path, capsys):
     code, _, err = marvel(capsys, "sweep", "--resume", str(whole), "--chunk", "2")
     assert code == 2
-    assert "drop --" in err
+    assert "drop --chunk" in err
     older = json.loads((whole / "sweep.json").read_text()) | {"version": "0.0.1"}
     (tmp_path / "sweep.json").write_text(json.dumps(older))
     code, _, err = marvel(capsys, "sweep", "--resume", str(tmp_path))

@@ -5,7 +5,6 @@ rejax has no costs: its update has one pair of critics where SAC-Lag has two.
 
 import jax
 import protocol
-
 from rejax import SAC
 
 STEPS = 2_000
