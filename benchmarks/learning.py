@@ -66,7 +66,7 @@ def offline_policies(task: str, updates: int | None) -> Path:
     """A run folder with the offline policies that all parts start from; `updates` of CPQ, else the preset's."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    changes = {} if updates is None else {"cpq.updates": updates}
+    changes = {} if updates is None else {"pretrain.updates": updates}
     run(config_of(task, "marvel", **changes), folder / "offline", None, stages.PRETRAIN)
     return folder / "offline"
 
@@ -74,7 +74,7 @@ def offline_policies(task: str, updates: int | None) -> Path:
 def compare(part: str, task: str, updates: int | None = None) -> None:
     """Methods from one set of offline policies."""
     source, work = offline_policies(task, updates), Path(tempfile.mkdtemp())
-    changes = {} if updates is None else {"cpq.updates": updates}
+    changes = {} if updates is None else {"pretrain.updates": updates}
     results, data = {}, []
     for method in METHODS:
         config = config_of(task, method, **changes)

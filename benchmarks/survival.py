@@ -21,7 +21,7 @@ from marvel_jax.sweeps.folder import SweepFolder
 
 RUNS = 512
 TINY = (
-    *("hidden=8", "evaluation_episodes=2", "cpq.updates=60", "cpq.batch_size=16", "alignment.updates=60"),
+    *("hidden=8", "evaluation_episodes=2", "pretrain.updates=60", "pretrain.batch_size=16", "alignment.updates=60"),
     *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=20", "online.episodes=2", "online.updates=10"),
 )
 ASKED = ("--tasks", "BallRun", "--seeds", str(RUNS // 2), "--product", "cost_limit=5,20", "--fixed", *TINY)

@@ -30,7 +30,7 @@ from marvel_jax.sweeps import plan
 
 SEEDS = 64
 TINY = (
-    *("hidden=8", "evaluation_episodes=2", "cpq.updates=60", "cpq.batch_size=16", "alignment.updates=60"),
+    *("hidden=8", "evaluation_episodes=2", "pretrain.updates=60", "pretrain.batch_size=16", "alignment.updates=60"),
     *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=10"),
 )
 
@@ -49,7 +49,7 @@ def worked(seconds: dict[str, float]) -> float:
 
 def seeds() -> dict[str, Any]:
     """Seconds per seed of 64 in one process, against one, before and after; and what is not work."""
-    budget = ("cpq.updates=1500", "alignment.updates=2000", "online.iterations=10")
+    budget = ("pretrain.updates=1500", "alignment.updates=2000", "online.iterations=10")
     asked = ("--tasks", "BallCircle", "--preset", "quick", "--fixed", *budget, "--seeds")
     before, many, after = (sweep(*asked, number)["seconds"] for number in ("1", str(SEEDS), "1"))
     alone = min(worked(before), worked(after))  # the first may have to compile what is around the stages

@@ -21,7 +21,7 @@ KINDS = {"none": (), "tensorboard": ("tensorboard",), "wandb": ("wandb",)}
 
 def online_seconds(writers: tuple[str, ...]) -> float:
     """Seconds of the online stage of a run in a process of its own."""
-    asked = ("--preset", "quick", "--cpq.updates", "500", "--alignment.updates", "500", "--json")
+    asked = ("--preset", "quick", "--pretrain.updates", "500", "--alignment.updates", "500", "--json")
     more = ("--writers", *writers) if writers else ()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "marvel_jax", "run", "BallCircle", "--out", f"{folder}/run", *asked, *more]

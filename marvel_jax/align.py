@@ -11,25 +11,52 @@ import jax.numpy as jnp
 from flax import struct
 
 from marvel_jax.hyper import Aggregation, Hyper, ValueAlignment
-from marvel_jax.learners import CriticLearner, follow, minimize, new_critic, regression
-from marvel_jax.networks import Params, Twins, aggregate, policy, twin_values
+from marvel_jax.learners import (
+    CriticLearner,
+    Critics,
+    Learner,
+    conservative,
+    follow,
+    minimize,
+    new_critic,
+    new_learner,
+    regression,
+)
+from marvel_jax.networks import Params, Twins, aggregate, policy, state_value, twin_values
 from marvel_jax.problem import Problem
+from marvel_jax.trajectories import dataset_with_returns
 from marvel_jax.transitions import Transition, sample
 
 
 class State(struct.PyTreeNode):
-    """Critics under alignment, and everything a bit-exact continuation needs."""
+    """Critics under alignment, and everything a bit-exact continuation needs.
+
+    `reward_value` and `cost_value` are None unless the online algorithm wants values of states.
+    """
 
     actor: Params
     reward_critic: CriticLearner
     cost_critic: CriticLearner
     step: jax.Array
     key: jax.Array
+    reward_value: Learner | None = None
+    cost_value: Learner | None = None
+
+    @property
+    def critics(self) -> Critics:
+        """What has been aligned."""
+        values = (None if v is None else v.params for v in (self.reward_value, self.cost_value))
+        return Critics(self.reward_critic.params, self.cost_critic.params, *values)
 
 
 def init(actor: Params, reward_twins: Twins, cost_twins: Twins, key: jax.Array) -> State:
     """The state that starts from given critics (offline or fresh) of the frozen policy `actor`."""
     return State(actor, new_critic(reward_twins), new_critic(cost_twins), jnp.zeros((), jnp.int32), key)
+
+
+def with_values(state: State, reward_value: Params, cost_value: Params) -> State:
+    """The same, with values of states to be aligned as well."""
+    return state.replace(reward_value=new_learner(reward_value), cost_value=new_learner(cost_value))
 
 
 def update(
@@ -38,6 +65,7 @@ def update(
     """One step of policy evaluation towards the online objective.
 
     y = r + γ·(min Q̄(s', a') − α_V·log π₀(a'|s')), y_c = c + γ·(Q̄_c(s', a') − α_{V,c}·log π₀(a'|s')), a' ~ π₀.
+    Values of states, if there are any, follow Q(s, a), a ~ π₀: the data's own actions would say nothing of π₀'s.
 
     Args:
       hyper: Step sizes and entropy coefficients; its numbers may be traced.
@@ -63,9 +91,11 @@ def update(
     )
     # Costs lie in [0, 1] per step, so a cost value beyond [0, 1/(1 − γ)] is an error of extrapolation.
     cost_target = jnp.clip(cost_target, 0.0, 1.0 / (1.0 - problem.discount))
-    reward_critic, reward_loss = minimize(
-        state.reward_critic, regression(problem, batch, reward_target), hyper.critic_learning_rate
-    )
+    reward_regression = regression(problem, batch, reward_target)
+    if hyper.conservatism > 0:
+        own_action, _ = policy(problem, state.actor, batch.observation).sample(jax.random.fold_in(key, 1))
+        reward_regression = conservative(problem, batch, own_action, reward_regression, hyper.conservatism)
+    reward_critic, reward_loss = minimize(state.reward_critic, reward_regression, hyper.critic_learning_rate)
     cost_critic, cost_loss = minimize(
         state.cost_critic, regression(problem, batch, cost_target), hyper.critic_learning_rate
     )
@@ -74,13 +104,37 @@ def update(
         cost_critic=follow(cost_critic, hyper.target_rate),
         step=state.step + 1,
     )
+    if state.reward_value is not None:
+        next_state = _align_values(hyper, problem, next_state, batch, jax.random.fold_in(key, 0))
     return next_state, {"reward_loss": reward_loss, "cost_loss": cost_loss}
+
+
+def _align_values(hyper: ValueAlignment, problem: Problem, state: State, batch: Transition, key: jax.Array) -> State:
+    """One step of V(s) towards Q(s, a), a ~ π₀, for reward and cost."""
+    action, _ = policy(problem, state.actor, batch.observation).sample(key)
+
+    def fit(value: Learner, critic: CriticLearner, how: Aggregation) -> Learner:
+        target = aggregate(twin_values(problem, critic.params, batch.observation, action), how)
+
+        def error(params: Params) -> jax.Array:
+            return jnp.mean((state_value(problem, params, batch.observation) - target) ** 2)
+
+        return minimize(value, error, hyper.critic_learning_rate)[0]
+
+    assert state.reward_value is not None
+    assert state.cost_value is not None
+    return state.replace(
+        reward_value=fit(state.reward_value, state.reward_critic, "min"),
+        cost_value=fit(state.cost_value, state.cost_critic, hyper.cost_aggregation),
+    )
 
 
 def advance(
     hyper: Hyper, problem: Problem, dataset: Transition, state: State, steps: int
 ) -> tuple[State, dict[str, jax.Array]]:
     """`steps` further updates on `dataset` `[N]`; returns the state and each metric's mean over them."""
+    if hyper.alignment.conservatism > 0:
+        dataset = dataset_with_returns(problem, dataset)
 
     def one(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))

@@ -17,21 +17,14 @@ SPACE, MARGIN = 1.2, 2**18  # of the disk, per byte of a checkpoint and beside t
 
 
 def _manager(folder: Path, writing: bool) -> ocp.CheckpointManager:
-    # Where several processes work side by side, each writes folders of its own and waits for no other.
-    me = jax.process_index()
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
-    )
     options = ocp.CheckpointManagerOptions(
         max_to_keep=1,
         create=False,
         cleanup_tmp_directories=writing,
         enable_async_checkpointing=writing,
-        multiprocessing_options=alone,
     )
     # (Without its handler, a manager that has not saved yet cannot tell a checkpoint's shapes.)
-    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
-    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=handler)
+    return ocp.CheckpointManager(folder.resolve(), options=options, item_handlers=ocp.StandardCheckpointHandler())
 
 
 def _is_key(leaf: Any) -> bool:

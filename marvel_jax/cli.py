@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "plot": (options.Plot, tools.plot_command),
     "collect": (options.Collect, tools.collect_command),
     "tasks": (options.Tasks, tools.tasks_command),
+    "methods": (options.Methods, tools.methods_command),
     "parity": (options.Parity, tools.parity_command),
 }
 

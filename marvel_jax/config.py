@@ -18,15 +18,18 @@ WriterName = Literal["tensorboard", "wandb"]
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
-        "cpq.updates": 6_000,
+        "pretrain.updates": 6_000,
         "alignment.updates": 8_000,
         "online.iterations": 40,
     },
     "cpu": {},
     "paper": {
         "hidden": (256, 256),
-        "cpq.updates": 100_000,
-        "cpq.batch_size": 512,
+        "cpq.vae_hidden": 400,
+        "bear_lag.vae_hidden": 400,
+        "bcq_lag.vae_hidden": 400,
+        "pretrain.updates": 100_000,
+        "pretrain.batch_size": 512,
         "alignment.batch_size": 64,
         "sac.batch_size": 64,
         "online.updates": 20,
@@ -66,17 +69,26 @@ class RunConfig:
 # Where a task needs other numbers than `hyper`'s defaults, for every method alike. BallRun's cost is a cliff: small
 # steps towards it and a controller that reacts at once.
 _TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "BallRun": {"sac.actor_learning_rate": 1e-5, "gains.proportional": 2.0, "gains.smoothing": 0.5},
+    "BallRun": {
+        "sac.actor_learning_rate": 1e-5,
+        "td3.actor_learning_rate": 1e-5,
+        "gains.proportional": 2.0,
+        "gains.smoothing": 0.5,
+    },
 }
 
 
 def preset_hyper(preset: str, method: str, task: str) -> Hyper:
     """The hyperparameters of a preset with a method's parts and a task's step sizes."""
+    return with_method(override(Hyper(), **_PRESETS[preset], **_TASK_DEFAULTS.get(task, {})), method)
+
+
+def with_method(hyper: Hyper, method: str) -> Hyper:
+    """`hyper` with a method's parts instead of its own."""
     try:
-        parts = methods.named(method)
+        return methods.apply(hyper, method)
     except ValueError as error:
         raise UserError(str(error)) from None
-    return override(Hyper(), **_PRESETS[preset], **_TASK_DEFAULTS.get(task, {}), method=parts)
 
 
 def preset_seeds(preset: str) -> int:
@@ -120,11 +132,17 @@ def check(config: RunConfig) -> None:
     hyper = config.hyper
     positive_int = {
         "--seeds": config.seeds,
-        "--cpq.updates": hyper.cpq.updates,
-        "--cpq.batch-size": hyper.cpq.batch_size,
+        "--pretrain.updates": hyper.pretrain.updates,
+        "--pretrain.batch-size": hyper.pretrain.batch_size,
         "--alignment.updates": hyper.alignment.updates,
         "--alignment.batch-size": hyper.alignment.batch_size,
         "--sac.batch-size": hyper.sac.batch_size,
+        "--sac.critic-updates": hyper.sac.critic_updates,
+        "--td3.batch-size": hyper.td3.batch_size,
+        "--td3.critic-updates": hyper.td3.critic_updates,
+        "--ppo.batch-size": hyper.ppo.batch_size,
+        "--bear-lag.candidates": hyper.bear_lag.candidates,
+        "--bcq-lag.candidates": hyper.bcq_lag.candidates,
         "--online.iterations": hyper.online.iterations,
         "--online.episodes": hyper.online.episodes,
         "--online.updates": hyper.online.updates,
@@ -152,6 +170,11 @@ def check(config: RunConfig) -> None:
             f"--online.mean-action-episodes is {hyper.online.mean_action_episodes}; "
             f"give 0 to {hyper.online.episodes}, the episodes of an iteration."
         )
+    if hyper.online.warmup_steps < 0:
+        raise UserError(f"--online.warmup-steps is {hyper.online.warmup_steps}; give 0 or more.")
+    conflict = methods.conflict(hyper)
+    if conflict is not None:
+        raise UserError(f"{config.method} with {hyper.algorithm} and {hyper.online_algorithm}: {conflict}")
 
 
 def check_simulator(spec: TaskSpec, simulator: str) -> None:

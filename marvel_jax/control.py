@@ -16,12 +16,13 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
 ρ and cos φ are computed at every iteration and smoothed. Scale-free control is this project's; see the README.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 from marvel_jax import align, multipliers
-from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import Problem
 
@@ -53,10 +54,8 @@ def update(
     hyper: Hyper,
     problem: Problem,
     state: State,
-    learner: sac_lag.State,
-    observation: jax.Array,
+    pull: Callable[[], align.MultiplierAlignment],
     episode_cost: jax.Array,
-    key: jax.Array,
 ) -> tuple[State, jax.Array, dict[str, jax.Array]]:
     """One step of the controller.
 
@@ -64,10 +63,9 @@ def update(
       hyper: Method, gains and smoothing.
       problem: The cost limit.
       state: From `init` or `update`.
-      learner: Whose actor and critics give the gradients.
-      observation: `[..., observation_size]` states like those of the coming updates.
+      pull: Computes how the gradients of reward and cost pull at the policy, best on states like those of the coming
+        updates; called only where the method asks for it.
       episode_cost: `[]` J_C of the latest rollouts.
-      key: For sampled actions.
 
     Returns:
       The next state, the multiplier λ `[]` for the coming updates, and scalars: `aligned_multiplier` λ₀ (NaN when it
@@ -75,7 +73,7 @@ def update(
     """
     method = hyper.method.multiplier_alignment
     first = state.iteration == 0
-    gradients = _gradients(hyper, problem, learner, observation, first, key)
+    gradients = _gradients(hyper, pull, first)
     state = _remember(hyper, state, gradients, first)
 
     controller, scale, feed_forward = state.controller, jnp.ones(()), jnp.zeros(())
@@ -103,15 +101,9 @@ def update(
 
 
 def _gradients(
-    hyper: Hyper, problem: Problem, learner: sac_lag.State, observation: jax.Array, first: jax.Array, key: jax.Array
+    hyper: Hyper, pull: Callable[[], align.MultiplierAlignment], first: jax.Array
 ) -> align.MultiplierAlignment:
     """Pre-alignment by the current critics, where the method asks for it; NaN elsewhere."""
-
-    def compute() -> align.MultiplierAlignment:
-        twins = learner.reward_critic.params, learner.cost_critic.params
-        return align.align_multiplier(
-            problem, learner.actor.params, *twins, observation, key, hyper.sac.cost_aggregation
-        )
 
     def skip() -> align.MultiplierAlignment:
         return align.MultiplierAlignment(*(jnp.full((), jnp.nan) for _ in range(3)))
@@ -119,8 +111,8 @@ def _gradients(
     if hyper.method.multiplier_alignment == "off":
         return skip()
     if hyper.method.multiplier_alignment == "initial":
-        return jax.lax.cond(first, compute, skip)
-    return compute()
+        return jax.lax.cond(first, pull, skip)
+    return pull()
 
 
 def _remember(hyper: Hyper, state: State, gradients: align.MultiplierAlignment, first: jax.Array) -> State:

@@ -7,6 +7,7 @@ from flax import struct
 from marvel_envs.base import SafetyEnv
 
 from marvel_jax import rollout
+from marvel_jax.guides import Guided
 from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 
@@ -20,7 +21,7 @@ class Evaluation(struct.PyTreeNode):
     sampled_cost: chex.Array
 
 
-def evaluate(env: SafetyEnv, problem: Problem, actor: Params, key: jax.Array, episodes: int) -> Evaluation:
+def evaluate(env: SafetyEnv, problem: Problem, actor: Params | Guided, key: jax.Array, episodes: int) -> Evaluation:
     """Runs `episodes` fresh episodes of each kind."""
     mean_action = jnp.arange(2 * episodes) < episodes
     result = rollout.episodes(env, problem, actor, key, mean_action)

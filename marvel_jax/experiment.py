@@ -1,6 +1,7 @@
 """A whole experiment as one pure function: pretrain → align → finetune → evaluate."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -8,10 +9,11 @@ from flax import struct
 from marvel_envs.base import SafetyEnv
 
 from marvel_jax import align, finetune, pretrain
-from marvel_jax.algorithms import sac_lag
+from marvel_jax.algorithms.registry import ONLINE
 from marvel_jax.evaluate import Evaluation, evaluate
 from marvel_jax.hyper import Hyper
-from marvel_jax.networks import init_twins
+from marvel_jax.learners import Critics, new_learner
+from marvel_jax.networks import init_actor, init_twins, init_value
 from marvel_jax.problem import Problem, from_environment
 from marvel_jax.transitions import Transition
 
@@ -33,13 +35,13 @@ class Result(struct.PyTreeNode):
       offline: Evaluation of the policy that finetuning starts from.
       final: Evaluation of the finetuned policy.
       metrics: `finetune.iteration`'s metrics, `[iterations]` each.
-      learner: The finetuned actor and critics.
+      learner: The finetuned state of the online algorithm.
     """
 
     offline: Evaluation
     final: Evaluation
     metrics: dict[str, jax.Array]
-    learner: sac_lag.State
+    learner: Any
 
 
 def stage_keys(key: jax.Array) -> StageKeys:
@@ -49,35 +51,41 @@ def stage_keys(key: jax.Array) -> StageKeys:
 
 def uses_offline_stage(hyper: Hyper) -> bool:
     """Whether anything of the offline stage enters the online one."""
-    return hyper.method.actor == "offline" or hyper.method.critics == "offline"
+    method = hyper.method
+    return method.actor == "offline" or method.critics == "offline" or method.guide != "none"
 
 
 def start_alignment(hyper: Hyper, problem: Problem, offline: pretrain.State, key: jax.Array) -> align.State:
     """The alignment stage's first state: the offline policy with its own or with fresh critics."""
-    actor, reward_twins, cost_twins, key = _starting_networks(hyper, problem, offline, key)
-    return align.init(actor.params, reward_twins, cost_twins, key)
+    actor, critics, key = _starting_networks(hyper, problem, offline, key)
+    state = align.init(actor.params, critics.reward_twins, critics.cost_twins, key)
+    if critics.reward_value is None:
+        return state
+    return align.with_values(state, critics.reward_value, critics.cost_value)
 
 
 def _starting_networks(hyper: Hyper, problem: Problem, offline: pretrain.State, key: jax.Array):
+    """The policy as a `Learner`, its `Critics`, and a key for the rest."""
     reward_key, cost_key, actor_key, key = jax.random.split(key, 4)
     learner = offline.learner
     if hyper.method.critics == "offline":
         twins = learner.reward_critic.params, learner.cost_critic.params
     else:
         twins = init_twins(problem, reward_key), init_twins(problem, cost_key)
-    fresh_actor = sac_lag.init(hyper.sac, problem, actor_key).actor
-    return learner.actor if hyper.method.actor == "offline" else fresh_actor, *twins, key
+    values = None, None
+    if hyper.online_algorithm == "ppo-lag":
+        values = init_value(problem, reward_key), init_value(problem, cost_key)
+    fresh_actor = new_learner(init_actor(problem, actor_key))
+    return learner.actor if hyper.method.actor == "offline" else fresh_actor, Critics(*twins, *values), key
 
 
 def start_finetuning(
     hyper: Hyper, problem: Problem, offline: pretrain.State, aligned: align.State | None, key: jax.Array
 ) -> finetune.State:
     """The online stage's first state: what the method carries over from the stages before it."""
-    actor, reward_twins, cost_twins, key = _starting_networks(hyper, problem, offline, key)
-    if aligned is not None:
-        reward_twins, cost_twins = aligned.reward_critic.params, aligned.cost_critic.params
-    learner = sac_lag.start(hyper.sac, actor, reward_twins, cost_twins)
-    return finetune.init(hyper, problem, learner, key)
+    actor, critics, key = _starting_networks(hyper, problem, offline, key)
+    learner = ONLINE[hyper.online_algorithm].start(hyper, actor, critics if aligned is None else aligned.critics)
+    return finetune.init(hyper, problem, learner, key, offline.learner.actor.params)
 
 
 def run(
@@ -106,13 +114,13 @@ def run(
     keys = stage_keys(key)
     offline = pretrain.init(hyper, problem, keys.pretrain)
     if uses_offline_stage(hyper):
-        offline, _ = pretrain.advance(hyper, problem, dataset, offline, hyper.cpq.updates)
+        offline, _ = pretrain.advance(hyper, problem, dataset, offline, hyper.pretrain.updates)
     aligned = None
     if hyper.method.value_alignment:
         aligned = start_alignment(hyper, problem, offline, keys.align)
         aligned, _ = align.advance(hyper, problem, dataset, aligned, hyper.alignment.updates)
     state = start_finetuning(hyper, problem, offline, aligned, keys.finetune)
-    before = evaluate(env, problem, state.learner.actor.params, keys.offline_evaluation, hyper.evaluation_episodes)
+    before = evaluate(env, problem, state.acting, keys.offline_evaluation, hyper.evaluation_episodes)
     state, metrics = finetune.advance(hyper, problem, env, dataset, state, hyper.online.iterations)
-    after = evaluate(env, problem, state.learner.actor.params, keys.evaluation, hyper.evaluation_episodes)
+    after = evaluate(env, problem, state.acting, keys.evaluation, hyper.evaluation_episodes)
     return Result(offline=before, final=after, metrics=metrics, learner=state.learner)

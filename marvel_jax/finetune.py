@@ -1,6 +1,5 @@
 """The online stage: rollouts, gradient updates and one multiplier step per iteration, all inside one scan."""
 
-from collections.abc import Callable
 from typing import Any
 
 import flashbax
@@ -9,38 +8,52 @@ import jax.numpy as jnp
 from flax import struct
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import control, rollout
-from marvel_jax.algorithms import sac_lag
+from marvel_jax import control, guides, rollout, trajectories
+from marvel_jax.algorithms.registry import ONLINE, Experience, Source
+from marvel_jax.guides import Guided
 from marvel_jax.hyper import Hyper, override
+from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition, blank, sample
-
-CONTROL_BATCHES = 8  # how many batches' states the multiplier is aligned on
 
 
 class State(struct.PyTreeNode):
     """Everything a bit-exact continuation needs.
 
     Attributes:
-      learner: Actor and critics.
+      learner: The online algorithm's own state.
       control: The multiplier's controller.
-      replay: All online transitions so far.
+      replay: All online transitions so far; None for an algorithm that does not keep them.
       iteration: `[]` iterations done.
       key: For everything random from here on.
+      guide: The frozen offline policy, if the method acts with it.
     """
 
-    learner: sac_lag.State
+    learner: Any
     control: control.State
     replay: Any
     iteration: jax.Array
     key: jax.Array
+    guide: guides.State | None = None
+
+    @property
+    def acting(self) -> Params | Guided:
+        """What plays the episodes."""
+        if self.guide is None:
+            return self.learner.actor.params
+        twins = self.learner.reward_critic.params, self.learner.cost_critic.params
+        return Guided(self.learner.actor.params, self.guide, *twins)
+
+
+def _batch_size(hyper: Hyper) -> int:
+    return getattr(hyper, ONLINE[hyper.online_algorithm].part).batch_size
 
 
 def _replay(hyper: Hyper, problem: Problem):
     """A buffer that holds exactly what the budget can produce."""
     capacity = hyper.online.iterations * hyper.online.episodes * problem.episode_length
-    online_rows = hyper.sac.batch_size - _offline_rows(hyper)
+    online_rows = _batch_size(hyper) - _offline_rows(hyper)
     return flashbax.make_item_buffer(capacity, 1, max(online_rows, 1), add_sequences=True, add_batches=False)
 
 
@@ -56,18 +69,27 @@ def _with_observations_as(dtype: str, transitions: Transition) -> Transition:
 
 
 def _offline_rows(hyper: Hyper) -> int:
-    return round(hyper.sac.batch_size * hyper.method.offline_fraction)
+    return round(_batch_size(hyper) * hyper.method.offline_fraction)
 
 
-def init(hyper: Hyper, problem: Problem, learner: sac_lag.State, key: jax.Array) -> State:
-    """The state before the first iteration of finetuning `learner`."""
+def _wants_returns(hyper: Hyper) -> bool:
+    """Whether the updates need to know what came after each transition."""
+    return getattr(getattr(hyper, ONLINE[hyper.online_algorithm].part), "conservatism", 0) > 0
+
+
+def init(hyper: Hyper, problem: Problem, learner: Any, key: jax.Array, guide: Params | None = None) -> State:
+    """The state before the first iteration of finetuning `learner`, beside `guide` if the method asks for one."""
     one_row = blank(problem.observation_size, problem.action_size)
+    if _wants_returns(hyper):
+        one_row = one_row.replace(return_to_go=jnp.zeros(()))
+    keeps, kind = ONLINE[hyper.online_algorithm].keeps, hyper.method.guide
     return State(
         learner=learner,
         control=control.init(hyper),
-        replay=_replay(hyper, problem).init(_stored(hyper, one_row)),
+        replay=_replay(hyper, problem).init(_stored(hyper, one_row)) if keeps else None,
         iteration=jnp.zeros((), jnp.int32),
         key=key,
+        guide=None if kind == "none" else guides.init(kind, guide),
     )
 
 
@@ -89,10 +111,10 @@ def iteration(
 
     Metrics, all `[]`: `reward` and `cost` per episode of all rollouts, `mean_action_cost` (NaN without such episodes),
     `constraint_cost` (what the controller sees), the `multiplier` in force during the updates, those of
-    `control.update`, and the means of the update's own.
+    `control.update`, `guide_stage` with a guide, and the means of the update's own.
     """
     mean_action = mean_action_episodes(hyper)
-    played = rollout.episodes(env, problem, state.learner.actor.params, iteration_keys(state)[0], mean_action)
+    played = rollout.episodes(env, problem, state.acting, iteration_keys(state)[0], mean_action)
     return learn(hyper, problem, dataset, state, played)
 
 
@@ -111,30 +133,56 @@ def learn(
 ) -> tuple[State, dict[str, jax.Array]]:
     """What `iteration` does with the episodes that were played, here or in a real simulator."""
     _, control_key, update_key = iteration_keys(state)
-    mean_action = mean_action_episodes(hyper)
-    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played.transitions)
-    replay = _replay(hyper, problem).add(state.replay, _stored(hyper, flat))
-    costs = _episode_costs(hyper, played.cost, mean_action)
+    algorithm = ONLINE[hyper.online_algorithm]
+    costs = _episode_costs(hyper, played.cost, mean_action_episodes(hyper))
+    replay = _remembered(hyper, problem, state.replay, played)
+    experience = Experience(played, _batch_source(hyper, problem, dataset, replay))
 
-    batch = _batch_source(hyper, problem, dataset, replay)
-    observation_key, align_key = jax.random.split(control_key)
-    # The gradients are compared where the updates will take them, not only where the policy is now.
-    observations = jax.vmap(batch)(jax.random.split(observation_key, CONTROL_BATCHES)).observation
-    controlled, multiplier, control_metrics = control.update(
-        hyper, problem, state.control, state.learner, observations, costs["constraint_cost"], align_key
-    )
     warmth = jnp.minimum(1.0, (state.iteration + 1) / (hyper.online.actor_warmup + 1))
-    warmed = override(hyper, **{"sac.actor_learning_rate": warmth * hyper.sac.actor_learning_rate})
-    learner, update_metrics = _updates(warmed, problem, batch, state.learner, multiplier, update_key)
-    metrics = {
-        "reward": jnp.mean(played.reward),
-        **costs,
-        "multiplier": multiplier,
-        **control_metrics,
-        **update_metrics,
-    }
-    next_state = State(learner, controlled, replay, state.iteration + 1, state.key)
-    return next_state, metrics
+    rate = f"{algorithm.part}.actor_learning_rate"
+    warmed = override(hyper, **{rate: warmth * getattr(hyper, algorithm.part).actor_learning_rate})
+
+    def improved(learner: Any, controller: control.State):
+        controller, multiplier, control_metrics = control.update(
+            *(hyper, problem, controller),
+            lambda: algorithm.pull(hyper, problem, learner, experience, control_key),
+            costs["constraint_cost"],
+        )
+        learner, update_metrics = algorithm.improve(warmed, problem, learner, experience, multiplier, update_key)
+        metrics = {"multiplier": multiplier, **control_metrics, **jax.tree.map(jnp.mean, update_metrics)}
+        return learner, controller, metrics
+
+    learner, controller, metrics = _unless_warming_up(hyper, problem, state, improved)
+    guide = state.guide
+    if guide is not None:
+        guide = guides.update(problem, guide, jnp.mean(played.reward), costs["constraint_cost"], metrics["multiplier"])
+        metrics["guide_stage"] = guide.stage.astype(jnp.float32)
+    next_state = State(learner, controller, replay, state.iteration + 1, state.key, guide)
+    return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
+
+
+def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: Any) -> tuple[Any, control.State, dict]:
+    """`improved(learner, controller)`; while the starting policy only plays, nothing changes and metrics are 0."""
+    if hyper.online.warmup_steps == 0:
+        return improved(state.learner, state.control)
+    shapes = jax.eval_shape(improved, state.learner, state.control)[2]
+
+    def still(learner: Any, controller: control.State) -> tuple[Any, control.State, dict]:
+        return learner, controller, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    played = (state.iteration + 1) * hyper.online.episodes * problem.episode_length
+    return jax.lax.cond(played <= hyper.online.warmup_steps, still, improved, state.learner, state.control)
+
+
+def _remembered(hyper: Hyper, problem: Problem, replay: Any, played: Rollout) -> Any:
+    """Replay with the episodes that were played."""
+    if replay is None:
+        return None
+    transitions = played.transitions
+    if _wants_returns(hyper):
+        transitions = trajectories.with_returns(problem, transitions, played.ended)
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), transitions)
+    return _replay(hyper, problem).add(replay, _stored(hyper, flat))
 
 
 def _episode_costs(hyper: Hyper, cost: jax.Array, mean_action: jax.Array) -> dict[str, jax.Array]:
@@ -150,37 +198,20 @@ def _episode_costs(hyper: Hyper, cost: jax.Array, mean_action: jax.Array) -> dic
     return {"cost": everything, "mean_action_cost": of_mean, "constraint_cost": jnp.maximum(of_mean, of_sampled)}
 
 
-def _batch_source(
-    hyper: Hyper, problem: Problem, dataset: Transition, replay: Any
-) -> Callable[[jax.Array], Transition]:
+def _batch_source(hyper: Hyper, problem: Problem, dataset: Transition, replay: Any) -> Source:
     """What updates learn from: `key -> [batch_size]` transitions, partly online and partly offline."""
-    buffer, offline_rows = _replay(hyper, problem), _offline_rows(hyper)
+    offline_rows, size = _offline_rows(hyper), _batch_size(hyper)
+    if offline_rows > 0 and _wants_returns(hyper):
+        dataset = trajectories.dataset_with_returns(problem, dataset)
 
     def batch(key: jax.Array) -> Transition:
         online_key, offline_key = jax.random.split(key)
         parts = []
-        if offline_rows < hyper.sac.batch_size:
-            parts.append(_with_observations_as("float32", buffer.sample(replay, online_key).experience))
+        if offline_rows < size:
+            kept = _replay(hyper, problem).sample(replay, online_key).experience
+            parts.append(_with_observations_as("float32", kept))
         if offline_rows > 0:
             parts.append(sample(dataset, offline_rows, offline_key))
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
     return batch
-
-
-def _updates(
-    hyper: Hyper,
-    problem: Problem,
-    batch: Callable[[jax.Array], Transition],
-    learner: sac_lag.State,
-    multiplier: jax.Array,
-    key: jax.Array,
-) -> tuple[sac_lag.State, dict[str, jax.Array]]:
-    """The iteration's gradient updates; returns the learner and each metric's mean."""
-
-    def update(learner: sac_lag.State, key: jax.Array):
-        batch_key, update_key = jax.random.split(key)
-        return sac_lag.update(hyper.sac, problem, learner, batch(batch_key), multiplier, update_key)
-
-    learner, metrics = jax.lax.scan(update, learner, jax.random.split(key, hyper.online.updates))
-    return learner, jax.tree.map(jnp.mean, metrics)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 MultiplierKind = Literal["fixed", "dual-ascent", "pid", "adaptive-pid"]
 Aggregation = Literal["max", "mean", "min"]
+OfflineName = Literal["cpq", "bear-lag", "bcq-lag", "coptidice", "bc", "bc-safe"]
+OnlineName = Literal["sac-lag", "td3-lag", "ppo-lag"]
 
 
 def static(default: Any) -> Any:
@@ -18,25 +20,47 @@ def static(default: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class CPQ:
-    """Offline pretraining: Constraints Penalized Q-Learning (Xu et al., AAAI 2022)."""
+class Pretraining:
+    """The offline stage's budget, whatever the algorithm."""
 
     updates: int = static(15_000)
     """Gradient updates of the offline stage (static)."""
     batch_size: int = static(256)
     """Transitions per update (static)."""
+
+
+@dataclass(frozen=True)
+class OffPolicy:
+    """Step sizes of a policy with twin critics."""
+
     actor_learning_rate: float = 1e-4
     """Adam step size of the policy."""
     critic_learning_rate: float = 1e-3
-    """Adam step size of reward and cost critics."""
+    """Adam step size of the reward critics."""
+    cost_critic_learning_rate: float = 1e-3
+    """Adam step size of the cost critics."""
+    target_rate: float = 0.005
+    """Share of the critics that enters their targets at each update (Polyak τ)."""
+    cost_aggregation: Aggregation = static("max")
+    """How the twin cost critics are combined (static); max is pessimistic about safety."""
+
+
+@dataclass(frozen=True)
+class WithBehaviourModel(OffPolicy):
+    """And of a VAE of the data's actions."""
+
     vae_learning_rate: float = 1e-3
     """Adam step size of the behaviour VAE."""
-    target_rate: float = 0.005
-    """Share of the online critics that enters the target critics at each update (Polyak τ)."""
     vae_beta: float = 0.5
     """Weight of the VAE's KL term."""
-    vae_hidden: int = static(400)
+    vae_hidden: int = static(64)
     """Width of the VAE's layers (static)."""
+
+
+@dataclass(frozen=True)
+class CPQ(WithBehaviourModel):
+    """Constraints Penalized Q-Learning (Xu et al., AAAI 2022)."""
+
     ood_penalty: Literal["none", "hinge", "linear"] = static("none")
     """Pessimism of the cost critic about out-of-distribution actions (static): none; hinge, bounded and only for
     actions less likely than the data's own; linear, the paper's."""
@@ -50,13 +74,73 @@ class CPQ:
     """Step size of the penalty's log-weight ζ (dual ascent)."""
     ood_weight_max: float = 1.0
     """Upper bound of the penalty's weight exp(ζ)."""
-    cost_aggregation: Aggregation = static("max")
-    """How the twin cost critics are combined (static)."""
     recovery_weight: float = 1.0
     """Weight with which the policy lowers the cost value of states where its action looks unsafe. 0 is the paper's,
     whose objective is flat there: policies that once look unsafe everywhere stay where they are."""
     imitation_weight: float = 0.0
     """Weight of the data's log-likelihood in the policy's loss (0 is the paper's)."""
+
+
+@dataclass(frozen=True)
+class InSupport(WithBehaviourModel):
+    """What the two algorithms that stay within the data's support share."""
+
+    candidates: int = static(10)
+    """Actions per state among which targets take the best (static)."""
+    ensemble_weight: float = 0.75
+    """λ_e: targets are λ_e·min + (1 − λ_e)·max of the twins."""
+    proportional: float = 0.1
+    """K_p of the multiplier's PID on the mean of Q_c − d_γ, per update."""
+    integral: float = 0.003
+    """K_i of the same."""
+    derivative: float = 0.001
+    """K_d of the same."""
+
+
+@dataclass(frozen=True)
+class BEARLag(InSupport):
+    """BEAR (Kumar et al., NeurIPS 2019) with a PID-Lagrangian cost penalty, as OSRL's BEARL."""
+
+    divergence_limit: float = 0.05
+    """Largest maximum mean discrepancy between the policy's actions and the behaviour model's."""
+    kernel_variance: float = 50.0
+    """σ of the discrepancy's kernel exp(−‖x − y‖²/2σ), on actions before the tanh."""
+    divergence_weight_rate: float = 1e-3
+    """Step size of the discrepancy's log-weight ζ (dual ascent)."""
+
+
+@dataclass(frozen=True)
+class BCQLag(InSupport):
+    """BCQ (Fujimoto et al., ICML 2019) with a PID-Lagrangian cost penalty, as OSRL's BCQL."""
+
+    perturbation: float = 0.05
+    """Φ: how far the behaviour model's actions may be moved, per action dimension."""
+    perturbation_learning_rate: float = 1e-3
+    """Adam step size of the network that moves them."""
+
+
+@dataclass(frozen=True)
+class COptiDICE:
+    """COptiDICE (Lee et al., ICLR 2022): stationary distribution correction under a cost limit."""
+
+    actor_learning_rate: float = 1e-4
+    """Adam step size of the policy."""
+    value_learning_rate: float = 3e-4
+    """Adam step size of the value functions ν and χ."""
+    multiplier_learning_rate: float = 1e-3
+    """Adam step size of the cost multiplier and of the bound's temperature (both are softplus of a number)."""
+    divergence_weight: float = 0.5
+    """α of the f-divergence from the data, in units of scaled reward."""
+    cost_bound: float = 0.01
+    """ε: KL radius in which the cost estimate is taken at its worst; smaller trusts the estimate more."""
+
+
+@dataclass(frozen=True)
+class BehaviourCloning:
+    """Behaviour cloning: of all episodes (bc), or of those within the cost limit (bc-safe)."""
+
+    actor_learning_rate: float = 1e-3
+    """Adam step size of the policy."""
 
 
 @dataclass(frozen=True)
@@ -77,32 +161,68 @@ class ValueAlignment:
     """Entropy coefficient α_{V,c} in the cost target (0 is off)."""
     cost_aggregation: Aggregation = static("mean")
     """How the twin cost critics are combined in targets (static); their max can diverge."""
+    conservatism: float = static(0.0)
+    """Weight of the calibrated conservative term in the reward critics' loss (static). 0 is off."""
 
 
 @dataclass(frozen=True)
-class SACLag:
-    """Online finetuning: SAC with a Lagrange multiplier on a cost critic."""
+class OnlineOffPolicy(OffPolicy):
+    """What SAC-Lag and TD3-Lag share."""
 
     batch_size: int = static(128)
     """Transitions per update (static)."""
-    actor_learning_rate: float = 1e-4
-    """Adam step size of the policy."""
-    critic_learning_rate: float = 1e-3
-    """Adam step size of the reward critics."""
-    cost_critic_learning_rate: float = 1e-3
-    """Adam step size of the cost critics."""
+    bound_actor_step: bool = static(True)
+    """Divide the actor's loss by 1 + λ, so that a large multiplier does not enlarge the step (static)."""
+    critic_updates: int = static(1)
+    """Updates of the critics per update of the policy, each on a batch of its own (static)."""
+    target_noise: float = static(0.0)
+    """Standard deviation of the noise on target actions (static)."""
+    target_noise_clip: float = static(0.5)
+    """Bound of that noise (static)."""
+    conservatism: float = static(0.0)
+    """Weight of the calibrated conservative term in the critics' losses (static): Cal-QL's α. 0 is off."""
+
+
+@dataclass(frozen=True)
+class SACLag(OnlineOffPolicy):
+    """SAC with a Lagrange multiplier on a cost critic."""
+
     temperature: float = 1e-3
     """Entropy coefficient α, in units of scaled reward (its initial value when tuned)."""
     tune_temperature: bool = static(False)
     """Tune α to a target entropy of −|A| nats (static)."""
     temperature_learning_rate: float = 1e-4
     """Adam step size of log α when tuned."""
-    target_rate: float = 0.005
-    """Polyak τ of the target critics."""
-    cost_aggregation: Aggregation = static("max")
-    """How the twin cost critics are combined (static); max is pessimistic about safety."""
-    bound_actor_step: bool = static(True)
-    """Divide the actor's loss by 1 + λ, so that a large multiplier does not enlarge the step (static)."""
+
+
+@dataclass(frozen=True)
+class TD3Lag(OnlineOffPolicy):
+    """TD3 with a Lagrange multiplier on a cost critic."""
+
+    critic_updates: int = static(2)
+    """Updates of the critics per update of the policy, each on a batch of its own (static)."""
+    target_noise: float = static(0.2)
+    """Standard deviation of the noise on target actions (static)."""
+    exploration_noise: float = 0.1
+    """Standard deviation with which the policy explores (before the tanh)."""
+
+
+@dataclass(frozen=True)
+class PPOLag:
+    """PPO with a Lagrange multiplier on the cost's advantages. It learns from its latest episodes alone."""
+
+    batch_size: int = static(256)
+    """Transitions per update (static)."""
+    actor_learning_rate: float = 3e-4
+    """Adam step size of the policy."""
+    critic_learning_rate: float = 1e-3
+    """Adam step size of both value functions."""
+    clip: float = 0.2
+    """Bound of the probability ratio's distance from 1."""
+    gae: float = 0.95
+    """λ of generalized advantage estimation."""
+    divergence_limit: float = 0.02
+    """KL from the policy that played beyond which the policy stands still for the rest of an iteration."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +273,8 @@ class Online:
     """Gradient updates per iteration (static)."""
     replay_observations: Literal["float32", "float16"] = static("float32")
     """How replay keeps observations (static); float16 takes little more than half the memory and has three digits."""
+    warmup_steps: int = static(0)
+    """Environment steps of the starting policy before the first update, as part of the budget (static)."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
     alignment_smoothing: float = 0.9
@@ -175,7 +297,10 @@ class Method:
     """Multiplier pre-alignment (static): not at all; as the first λ; at every iteration as a term beside the
     controller's; or as that and as the unit of the controller's, which makes the gains scale-free."""
     offline_fraction: float = static(0.5)
-    """Share of every online batch that is drawn from the offline dataset (static)."""
+    """Share of every online batch that is drawn from the offline dataset (static). PPO-Lag uses none."""
+    guide: Literal["none", "jump-start", "expansion"] = static("none")
+    """What the frozen offline policy does online (static): nothing; jump-start, play the first steps of every episode,
+    fewer and fewer of them; expansion, propose an action beside the learner's, of which the critics choose."""
 
 
 @dataclass(frozen=True)
@@ -197,14 +322,32 @@ class Hyper:
     """Layer normalization in the critics, which bounds how far they extrapolate beyond the data (static)."""
     evaluation_episodes: int = static(20)
     """Fresh episodes per seed and policy (mean and sampled) in evaluations (static)."""
+    algorithm: OfflineName = static("cpq")
+    """Offline algorithm (static)."""
+    online_algorithm: OnlineName = static("sac-lag")
+    """Online algorithm (static)."""
     method: Method = Method()
     """Which parts of the recipe are used; set as a whole by --method."""
+    pretrain: Pretraining = Pretraining()
+    """The offline stage's budget."""
     cpq: CPQ = CPQ()
-    """Offline pretraining."""
+    """Offline algorithm cpq."""
+    bear_lag: BEARLag = BEARLag()
+    """Offline algorithm bear-lag."""
+    bcq_lag: BCQLag = BCQLag()
+    """Offline algorithm bcq-lag."""
+    coptidice: COptiDICE = COptiDICE()
+    """Offline algorithm coptidice."""
+    cloning: BehaviourCloning = BehaviourCloning()
+    """Offline algorithms bc and bc-safe."""
     alignment: ValueAlignment = ValueAlignment()
     """Value pre-alignment."""
     sac: SACLag = SACLag()
-    """Online algorithm."""
+    """Online algorithm sac-lag."""
+    td3: TD3Lag = TD3Lag()
+    """Online algorithm td3-lag."""
+    ppo: PPOLag = PPOLag()
+    """Online algorithm ppo-lag."""
     gains: Gains = Gains()
     """Multiplier's controller."""
     online: Online = Online()

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from marvel_jax.networks import Twins, twin_values
+from marvel_jax.networks import Params, Twins, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
@@ -29,6 +29,20 @@ class CriticLearner(struct.PyTreeNode):
     params: Twins
     target: Twins
     optimizer: optax.OptState
+
+
+class Critics(struct.PyTreeNode):
+    """What a policy is judged by before it goes online.
+
+    Attributes:
+      reward_twins, cost_twins: Of state-actions.
+      reward_value, cost_value: Of states, for algorithms that want those; else None.
+    """
+
+    reward_twins: Twins
+    cost_twins: Twins
+    reward_value: Params | None = None
+    cost_value: Params | None = None
 
 
 def new_learner(params: Any) -> Learner:
@@ -67,3 +81,22 @@ def regression(problem: Problem, batch: Transition, target: jax.Array) -> Callab
         return jnp.sum(jnp.mean((values - jax.lax.stop_gradient(target)) ** 2, axis=-1))
 
     return loss
+
+
+def conservative(
+    problem: Problem, batch: Transition, own_action: jax.Array, loss: Callable[[Twins], jax.Array], weight: float
+) -> Callable[[Twins], jax.Array]:
+    """`loss` plus weight·(E[max(Q(s, a_π), G)] − E[Q(s, a)]) of each twin, G the return that was seen from s.
+
+    Q is pushed down at the policy's own actions `[B, action_size]`, not below what the data show to be possible.
+
+    Source: Cal-QL, Nakamoto et al., NeurIPS 2023, with the policy's own actions in place of their log-sum-exp.
+    """
+
+    def whole(twins: Twins) -> jax.Array:
+        own = twin_values(problem, twins, batch.observation, own_action)
+        seen = twin_values(problem, twins, batch.observation, batch.action)
+        gap = jnp.mean(jnp.maximum(own, batch.return_to_go) - seen, axis=-1)
+        return loss(twins) + weight * jnp.sum(gap)
+
+    return whole

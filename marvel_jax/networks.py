@@ -17,7 +17,6 @@ from marvel_jax.problem import Problem
 
 Params = Any
 Twins = tuple[Params, Params]
-LOG_STD_MAXIMUM = 2.0
 
 
 def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any) -> Any:
@@ -55,6 +54,16 @@ class SquashedGaussian(struct.PyTreeNode):
         noise = jax.random.normal(key, self.mean.shape)
         return self._squash(noise)
 
+    def raw(self, key: jax.Array) -> jax.Array:
+        """A reparametrized action `[..., action_size]` before the tanh."""
+        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
+
+    def divergence(self, other: "SquashedGaussian") -> jax.Array:
+        """KL `[...]` from this distribution to another (the tanh leaves it as it is)."""
+        ratio = jnp.exp(2 * (self.log_std - other.log_std))
+        distance = (self.mean - other.mean) ** 2 * jnp.exp(-2 * other.log_std)
+        return jnp.sum(0.5 * (ratio + distance - 1) + other.log_std - self.log_std, axis=-1)
+
     def _squash(self, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
         raw = self.mean + jnp.exp(self.log_std) * noise
         gaussian = -0.5 * noise**2 - self.log_std - 0.5 * jnp.log(2 * jnp.pi)
@@ -80,7 +89,7 @@ def init_actor(problem: Problem, key: jax.Array) -> Params:
 def policy(problem: Problem, params: Params, observation: jax.Array) -> SquashedGaussian:
     """The action distribution at `[..., observation_size]`."""
     mean, log_std = jnp.split(apply(_actor(problem), params, observation), 2, axis=-1)
-    return SquashedGaussian(mean, jnp.clip(log_std, problem.log_std_minimum, LOG_STD_MAXIMUM))
+    return SquashedGaussian(mean, jnp.clip(log_std, problem.log_std_minimum, problem.log_std_maximum))
 
 
 def _critic(problem: Problem) -> nn.Module:
@@ -100,13 +109,27 @@ def twin_values(problem: Problem, twins: Twins, observation: jax.Array, action: 
     return jnp.stack([apply(_critic(problem), params, inputs)[..., 0] for params in twins])
 
 
+def init_value(problem: Problem, key: jax.Array) -> Params:
+    """Parameters of a state-value function."""
+    return _value(problem).init(key, jnp.zeros(problem.observation_size))
+
+
+def state_value(problem: Problem, params: Params, observation: jax.Array) -> jax.Array:
+    """Values `[...]` of states `[..., observation_size]`."""
+    return apply(_value(problem), params, observation)[..., 0]
+
+
+def _value(problem: Problem) -> nn.Module:
+    return MLP(problem.hidden, 1, problem.critic_layer_norm)
+
+
 def aggregate(values: jax.Array, how: Aggregation) -> jax.Array:
     """Twin values `[2, ...]` to one `[...]`: max, mean or min."""
     return {"max": jnp.max, "mean": jnp.mean, "min": jnp.min}[how](values, axis=0)
 
 
 class VAE(nn.Module):
-    """Conditional VAE over actions given observations (the behaviour model of CPQ)."""
+    """Conditional VAE over actions given observations: the behaviour model of offline algorithms."""
 
     hidden: int
     action_size: int
@@ -124,8 +147,11 @@ class VAE(nn.Module):
         """Reconstruction `[..., action_size]` and KL to the prior `[...]`, averaged over latents."""
         mean, log_std = self.encode(observation, action)
         latent = mean + jnp.exp(log_std) * noise
-        reconstruction = jnp.tanh(self.decoder(jnp.concatenate([observation, latent], axis=-1)))
-        return reconstruction, kl_to_prior(mean, log_std)
+        return jnp.tanh(self.decode(observation, latent)), kl_to_prior(mean, log_std)
+
+    def decode(self, observation: jax.Array, latent: jax.Array) -> jax.Array:
+        """Actions `[..., action_size]`, before the tanh, of latents `[..., 2·action_size]`."""
+        return self.decoder(jnp.concatenate([observation, latent], axis=-1))
 
 
 def kl_to_prior(mean: jax.Array, log_std: jax.Array) -> jax.Array:

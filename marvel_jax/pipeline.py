@@ -6,11 +6,13 @@ import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import jax
 import marvel_envs
 import numpy as np
+import pyarrow as pa
 
 from marvel_jax import checkpoint, metrics, stages
 from marvel_jax.config import RunConfig, find_task
@@ -54,6 +56,38 @@ class StopRequest:
         self.asked = True
 
 
+class Source(Protocol):
+    """Where a pipeline finds stages that need not be done again.
+
+    Attributes:
+      path: For people.
+      keeps_copy: Whether the pipeline's folder is to hold them too, so that it stands alone.
+    """
+
+    path: Path
+    keeps_copy: bool
+
+    def take(self, stage: str, total: int, shapes: Any) -> tuple[Any, pa.Table] | None:
+        """A stage's state after `total` updates in the structure of `shapes`, and its metrics; None if not here."""
+        ...
+
+
+class FinishedRun:
+    """Another run's folder as a source."""
+
+    keeps_copy = True
+
+    def __init__(self, folder: RunFolder):
+        self.folder, self.path = folder, folder.path
+
+    def take(self, stage: str, total: int, shapes: Any) -> tuple[Any, pa.Table] | None:
+        """As in `Source`."""
+        if checkpoint.latest_step(self.folder.checkpoints(stage)) != total:
+            return None
+        state = checkpoint.restore(self.folder.checkpoints(stage), shapes)
+        return state, metrics.of_stage(metrics.read(self.folder.metrics).table, stage)
+
+
 @dataclass
 class Outcome:
     """What the pipeline leaves in memory when all asked-for stages are done.
@@ -81,7 +115,7 @@ class Pipeline:
       labels: What tells them apart in metrics, `[runs]` each; runs beyond those that have labels leave no metrics.
       folder: For checkpoints and metrics; what it has of them is gone on with.
       reporter: Of progress.
-      source: Another batch's folder whose finished stages are used as they are.
+      source: Finished stages that are used as they are.
       simulator: Name of the real simulator that the online stage plays in; None is the program's environment.
     """
 
@@ -92,7 +126,7 @@ class Pipeline:
         labels: dict[str, list[int]],
         folder: RunFolder,
         reporter: Reporter,
-        source: RunFolder | None = None,
+        source: Source | None = None,
         simulator: str | None = None,
     ):
         self.program, self.batch, self.labels = program, batch, labels
@@ -168,8 +202,9 @@ class Pipeline:
         folder = self.folder.checkpoints(stage.name)
         shapes = shapes or self.program.shapes(stage, self.batch, self.outcome.states)
         done = checkpoint.latest_step(folder) or 0
-        if done == 0 and self.source and checkpoint.latest_step(self.source.checkpoints(stage.name)) == stage.total:
-            return self._take_from_source(stage, self.source, shapes)
+        taken = self._take_from_source(stage, shapes) if done == 0 and self.source else None
+        if taken is not None:
+            return taken
         self.metrics.forget(stage.name, done)
         if done:
             state = checkpoint.restore(folder, shapes)
@@ -202,13 +237,19 @@ class Pipeline:
                 raise Interrupted
         return state
 
-    def _take_from_source(self, stage: Stage, source: RunFolder, shapes: Any) -> Any:
-        """Another run's finished stage: its state and metrics, copied so that this folder stands alone."""
-        self.reporter.say(f"{stage.name}: taken from {source.path}")
-        state = checkpoint.restore(source.checkpoints(stage.name), shapes)
-        self.metrics.append(metrics.of_stage(metrics.read(source.metrics).table, stage.name))
-        with checkpoint.Saver(self.folder.checkpoints(stage.name)) as saver:
-            self._save(saver, stage.total, state)
+    def _take_from_source(self, stage: Stage, shapes: Any) -> Any:
+        """The stage's last state and metrics from the source; None if it has not got them."""
+        assert self.source is not None
+        found = self.source.take(stage.name, stage.total, shapes)
+        if found is None:
+            return None
+        state, measured = found
+        self.reporter.say(f"{stage.name}: taken from {self.source.path}")
+        self.metrics.forget(stage.name, 0)
+        self.metrics.append(measured)
+        if self.source.keeps_copy:
+            with checkpoint.Saver(self.folder.checkpoints(stage.name)) as saver:
+                self._save(saver, stage.total, state)
         return state
 
     def _save(self, saver: checkpoint.Saver, done: int, state: Any) -> None:
@@ -247,7 +288,8 @@ def of_run(config: RunConfig, folder: RunFolder, reporter: Reporter, source: Run
     transitions = datasets.load(path, find_task(config.task)).transitions
     program = Program(marvel_envs.make(config.task), transitions, config.hyper, config.seeds)
     batch = program.batch([config.hyper] * config.seeds, seeds)
-    return Pipeline(program, batch, {"seed": seeds}, folder, reporter, source, config.simulator)
+    finished = None if source is None else FinishedRun(source)
+    return Pipeline(program, batch, {"seed": seeds}, folder, reporter, finished, config.simulator)
 
 
 def _headline(measured: dict[str, np.ndarray]) -> dict[str, float]:

@@ -1,19 +1,21 @@
 """The offline stage: minibatches of a fixed dataset through an offline algorithm, in one scan."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from marvel_jax.algorithms import cpq
+from marvel_jax.algorithms.registry import OFFLINE
 from marvel_jax.hyper import Hyper
-from marvel_jax.problem import Problem
-from marvel_jax.transitions import Transition, sample
+from marvel_jax.problem import Problem, offline
+from marvel_jax.transitions import Transition
 
 
 class State(struct.PyTreeNode):
-    """Everything a bit-exact continuation needs."""
+    """Everything a bit-exact continuation needs; `learner` is the algorithm's own state."""
 
-    learner: cpq.State
+    learner: Any
     step: jax.Array
     key: jax.Array
 
@@ -21,18 +23,21 @@ class State(struct.PyTreeNode):
 def init(hyper: Hyper, problem: Problem, key: jax.Array) -> State:
     """Random networks."""
     network_key, key = jax.random.split(key)
-    return State(cpq.init(hyper.cpq, problem, network_key), jnp.zeros((), jnp.int32), key)
+    algorithm = OFFLINE[hyper.algorithm]
+    learner = algorithm.init(getattr(hyper, algorithm.part), offline(problem, hyper), network_key)
+    return State(learner, jnp.zeros((), jnp.int32), key)
 
 
 def advance(
     hyper: Hyper, problem: Problem, dataset: Transition, state: State, steps: int
 ) -> tuple[State, dict[str, jax.Array]]:
     """`steps` further updates on `dataset` `[N]`; returns the state and each metric's mean over them."""
+    algorithm, problem = OFFLINE[hyper.algorithm], offline(problem, hyper)
+    own, batch = getattr(hyper, algorithm.part), algorithm.source(problem, dataset, hyper.pretrain.batch_size)
 
     def update(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-        batch = sample(dataset, hyper.cpq.batch_size, batch_key)
-        learner, metrics = cpq.update(hyper.cpq, problem, state.learner, batch, update_key)
+        learner, metrics = algorithm.update(own, problem, state.learner, batch(batch_key), update_key)
         return state.replace(learner=learner, step=state.step + 1), metrics
 
     state, metrics = jax.lax.scan(update, state, None, length=steps)

@@ -1,6 +1,6 @@
 """The problem a learner faces: sizes (static) and objective (traced), and the conversion of limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,8 @@ from marvel_envs.tasks import TaskSpec
 
 import marvel_jax.pytrees  # noqa: F401
 from marvel_jax.hyper import Hyper, static
+
+LOG_STD_MAXIMUM = 2.0
 
 
 @jax.tree_util.register_dataclass
@@ -23,7 +25,7 @@ class Problem:
       actor, critic: Flax modules of your own instead (static): an actor maps `[..., observation_size]` to
         `[..., 2·action_size]` means and log standard deviations before the tanh, a critic
         `[..., observation_size + action_size]` to `[..., 1]`.
-      log_std_minimum: Floor of the policy's log standard deviation, before the tanh.
+      log_std_minimum, log_std_maximum: Bounds of the policy's log standard deviation, before the tanh.
       discount: γ per step.
       cost_limit: d, undiscounted cost per episode.
       reward_scale: Factor on rewards in Bellman targets.
@@ -37,6 +39,7 @@ class Problem:
     actor: nn.Module | None = static(None)
     critic: nn.Module | None = static(None)
     log_std_minimum: float | jax.Array = -2.5
+    log_std_maximum: float | jax.Array = LOG_STD_MAXIMUM
     discount: float | jax.Array = 0.99
     cost_limit: float | jax.Array = 20.0
     reward_scale: float | jax.Array = 1.0
@@ -62,14 +65,23 @@ def from_environment(env, hyper: Hyper) -> Problem:
 
 def from_spec(spec: TaskSpec, hyper: Hyper) -> Problem:
     """The problem that `hyper` poses on a task."""
+    deviation = hyper.log_std_minimum, LOG_STD_MAXIMUM
+    if hyper.online_algorithm == "td3-lag":  # explores with the same noise everywhere
+        deviation = 2 * (jnp.log(hyper.td3.exploration_noise),)
     return Problem(
         observation_size=spec.observation_size,
         action_size=spec.action_size,
         episode_length=spec.episode_length,
         hidden=tuple(hyper.hidden),
         critic_layer_norm=hyper.critic_layer_norm,
-        log_std_minimum=hyper.log_std_minimum,
+        log_std_minimum=deviation[0],
+        log_std_maximum=deviation[1],
         discount=hyper.discount,
         cost_limit=hyper.cost_limit,
         reward_scale=hyper.reward_scale,
     )
+
+
+def offline(problem: Problem, hyper: Hyper) -> Problem:
+    """The problem as the offline stage sees it, whatever the online algorithm explores with."""
+    return replace(problem, log_std_minimum=hyper.log_std_minimum, log_std_maximum=LOG_STD_MAXIMUM)

@@ -3,9 +3,12 @@
 Not in `hyper`, which the command line reads before JAX is there.
 """
 
+from dataclasses import fields
+
 import jax
 
-from marvel_jax.hyper import CPQ, Gains, Hyper, Method, Online, SACLag, ValueAlignment
+from marvel_jax.hyper import Hyper
 
-for kind in (CPQ, Gains, Hyper, Method, Online, SACLag, ValueAlignment):
+_parts = (getattr(Hyper(), field.name) for field in fields(Hyper))
+for kind in (Hyper, *(type(part) for part in _parts if hasattr(part, "__dataclass_fields__"))):
     jax.tree_util.register_dataclass(kind)

@@ -8,6 +8,8 @@ from flax import struct
 from marvel_envs.base import SafetyEnv
 from marvel_envs.wrappers import FreshReset
 
+from marvel_jax import guides
+from marvel_jax.guides import Guided
 from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -33,7 +35,7 @@ class Rollout(struct.PyTreeNode):
 def episodes(
     env: SafetyEnv,
     problem: Problem,
-    actor: Params,
+    actor: Params | Guided,
     key: jax.Array,
     mean_action: jax.Array,
     record_physics: bool = False,
@@ -43,7 +45,7 @@ def episodes(
     Args:
       env: One environment; vmapped here.
       problem: Sizes; its episode length is the number of steps T.
-      actor: The policy's parameters.
+      actor: The policy's parameters, or a guided learner.
       key: For starts and actions.
       mean_action: `[E]` booleans: environments that act with the policy's mode rather than a sample.
       record_physics: Keep the physics state before each step.
@@ -52,8 +54,9 @@ def episodes(
     reset_key, act_key = jax.random.split(key)
     first = jax.vmap(restarting.reset)(jax.random.split(reset_key, mean_action.shape[0]))
 
-    def step(state, key):
-        action = act(problem, actor, state.obs, key, mean_action)
+    def step(state, row):
+        time, key = row
+        action = act(problem, actor, state.obs, time, key, mean_action)
         after = jax.vmap(restarting.step)(state, action)
         transition = Transition(
             observation=state.obs,
@@ -66,12 +69,21 @@ def episodes(
         return after, (transition, after.done, state.pipeline_state if record_physics else None)
 
     keys = jax.random.split(act_key, problem.episode_length)
-    _, (transitions, ended, physics) = jax.lax.scan(step, first, keys)
+    _, (transitions, ended, physics) = jax.lax.scan(step, first, (jnp.arange(len(keys)), keys))
     return summed(transitions, ended, physics)
 
 
-def act(problem: Problem, actor: Params, observation: jax.Array, key: jax.Array, mean_action: jax.Array) -> jax.Array:
-    """`[E, action_size]` actions for observations `[E, o]`; see `episodes`."""
+def act(
+    problem: Problem,
+    actor: Params | Guided,
+    observation: jax.Array,
+    time: jax.Array,
+    key: jax.Array,
+    mean_action: jax.Array,
+) -> jax.Array:
+    """`[E, action_size]` actions for observations `[E, o]` at step `time` `[]` of the rollout; see `episodes`."""
+    if isinstance(actor, Guided):
+        return guides.act(problem, actor, observation, time, key, mean_action)
     distribution = policy(problem, actor, observation)
     sampled, _ = distribution.sample(key)
     return jnp.where(mean_action[:, None], distribution.mode(), sampled)

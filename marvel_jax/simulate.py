@@ -13,9 +13,10 @@ import numpy as np
 from marvel_envs.host import HostVector
 from marvel_envs.tasks import TaskSpec
 
-from marvel_jax import rollout
+from marvel_jax import finetune, rollout
 from marvel_jax.config import check_simulator
 from marvel_jax.evaluate import Evaluation
+from marvel_jax.guides import Guided
 from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
@@ -41,7 +42,7 @@ class Simulator:
         check_simulator(spec, simulator)
         self.environments = HostVector(simulator, spec.simulator_id, seeds * episodes)
         self.spec, self.seeds, self.each = spec, seeds, episodes
-        self._act = jax.jit(jax.vmap(rollout.act, in_axes=(0, 0, 0, 0, None)))
+        self._act = jax.jit(jax.vmap(rollout.act, in_axes=(0, 0, 0, None, 0, None)))
         self._keys = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
 
     def __enter__(self) -> "Simulator":
@@ -69,7 +70,7 @@ class Simulator:
         observation = self.environments.reset([int(s) for s in starts]).reshape(*shape, -1).astype(np.float32)
         steps = []
         for time in range(problem.episode_length):
-            action = np.asarray(self._act(problem, actors, observation, self._keys(keys, time), mean_action))
+            action = np.asarray(self._act(problem, actors, observation, time, self._keys(keys, time), mean_action))
             result = self.environments.step(action.reshape(self.environments.count, -1))
             by_seed = [np.asarray(field, np.float32).reshape(*shape, *field.shape[1:]) for field in result]
             following, final, reward, cost, terminated, truncated = by_seed
@@ -93,6 +94,6 @@ class Simulator:
         return Evaluation(**{name: jnp.concatenate(parts, axis=1)[:, :episodes] for name, parts in sums.items()})
 
 
-def actors_of(state: Any) -> Params:
-    """The policies' parameters in a batch of stage states."""
-    return state.learner.actor.params
+def actors_of(state: Any) -> Params | Guided:
+    """What acts in a batch of stage states: the policies' parameters, or guided learners."""
+    return state.acting if isinstance(state, finetune.State) else state.learner.actor.params

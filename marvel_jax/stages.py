@@ -5,7 +5,7 @@ function draw the same numbers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from marvel_envs.base import SafetyEnv
 from marvel_envs.tasks import TaskSpec
 
 from marvel_jax import align, experiment, finetune, pretrain
+from marvel_jax.algorithms.registry import OFFLINE
 from marvel_jax.evaluate import evaluate
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import Problem, from_environment, from_spec
@@ -49,6 +50,20 @@ class Stage:
     on_host: bool = False
 
 
+def settings(name: str, hyper: Hyper) -> dict[str, Any]:
+    """All hyperparameters that decide a run's state after the stages up to `name` (not finetuning), for JSON."""
+    offline_part = OFFLINE[hyper.algorithm].part
+    parts = ["algorithm", "pretrain", offline_part, "cost_limit", "discount", "reward_scale", "hidden"]
+    parts += ["log_std_minimum", "critic_layer_norm"]
+    if name == ALIGN:
+        parts += ["alignment", "online_algorithm"] + (["td3"] if hyper.online_algorithm == "td3-lag" else [])
+    everything = asdict(hyper)
+    found = {part: everything[part] for part in parts}
+    if name == ALIGN:
+        found["start"] = [hyper.method.actor, hyper.method.critics]
+    return found
+
+
 def chunk_length(total: int, target: int) -> int:
     """The largest divisor of `total` that is at most `target`: one compiled program serves all chunks."""
     return max(n for n in range(1, min(total, target) + 1) if total % n == 0)
@@ -65,7 +80,7 @@ def plan(env: SafetyEnv, hyper: Hyper) -> list[Stage]:
 
 
 def _pretraining(env: SafetyEnv, hyper: Hyper) -> Stage:
-    chunk = chunk_length(hyper.cpq.updates, 1000)
+    chunk = chunk_length(hyper.pretrain.updates, 1000)
 
     def start(hyper, key, before):
         return pretrain.init(hyper, from_environment(env, hyper), experiment.stage_keys(key).pretrain)
@@ -78,7 +93,7 @@ def _pretraining(env: SafetyEnv, hyper: Hyper) -> Stage:
         seen = evaluate(env, problem, state.learner.actor.params, watch_key, MONITOR_EPISODES)
         return state, {"reward": jnp.mean(seen.reward), "cost": jnp.mean(seen.cost), **metrics}
 
-    return Stage(PRETRAIN, "updates", hyper.cpq.updates, chunk, start, advance)
+    return Stage(PRETRAIN, "updates", hyper.pretrain.updates, chunk, start, advance)
 
 
 def _alignment(env: SafetyEnv, hyper: Hyper) -> Stage:

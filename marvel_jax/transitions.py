@@ -15,6 +15,7 @@ class Transition(struct.PyTreeNode):
       cost: `[...]`.
       discount: `[...]` 0 at a true termination, else 1; time limits do not terminate.
       next_observation: `[..., observation_size]`, before any reset.
+      return_to_go: `[...]` discounted scaled reward from here to the episode's end, for those who use it.
     """
 
     observation: jax.Array
@@ -23,6 +24,7 @@ class Transition(struct.PyTreeNode):
     cost: jax.Array
     discount: jax.Array
     next_observation: jax.Array
+    return_to_go: jax.Array | None = None
 
 
 def blank(observation_size: int, action_size: int) -> Transition:
@@ -34,5 +36,9 @@ def blank(observation_size: int, action_size: int) -> Transition:
 
 def sample(transitions: Transition, count: int, key: jax.Array) -> Transition:
     """`count` transitions, uniformly with replacement, from arrays with one leading axis."""
-    rows = jax.random.randint(key, (count,), 0, len(transitions.reward))
+    return at(transitions, jax.random.randint(key, (count,), 0, len(transitions.reward)))
+
+
+def at(transitions: Transition, rows: jax.Array) -> Transition:
+    """The transitions at `rows`."""
     return jax.tree.map(lambda array: jnp.asarray(array)[rows], transitions)

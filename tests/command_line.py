@@ -5,7 +5,7 @@ import pytest
 from marvel_jax import cli
 
 TINY = (
-    *("--hidden", "8", "--evaluation-episodes", "2", "--cpq.updates", "6", "--cpq.batch-size", "16"),
+    *("--hidden", "8", "--evaluation-episodes", "2", "--pretrain.updates", "6", "--pretrain.batch-size", "16"),
     *("--alignment.updates", "6", "--alignment.batch-size", "16", "--sac.batch-size", "16"),
     *("--online.iterations", "4", "--online.episodes", "2", "--online.updates", "3"),
 )
@@ -21,6 +21,13 @@ def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
 
 # The same for `marvel sweep`.
 TINY_SWEEP = (
-    *("--fixed", "hidden=8", "evaluation_episodes=2", "cpq.updates=6", "cpq.batch_size=16", "alignment.updates=6"),
+    *(
+        "--fixed",
+        "hidden=8",
+        "evaluation_episodes=2",
+        "pretrain.updates=6",
+        "pretrain.batch_size=16",
+        "alignment.updates=6",
+    ),
     *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=3"),
 )

@@ -10,7 +10,7 @@ import marvel_envs
 import pytest
 from command_line import TINY as TINY_OPTIONS
 
-from marvel_jax import cli, methods
+from marvel_jax import cli
 from marvel_jax.datasets.dataset import load_shipped
 from marvel_jax.hyper import Hyper, override
 
@@ -20,8 +20,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 TINY = {
     "hidden": (8,),
     "evaluation_episodes": 2,
-    "cpq.updates": 6,
-    "cpq.batch_size": 16,
+    "pretrain.updates": 6,
+    "pretrain.batch_size": 16,
     "alignment.updates": 6,
     "alignment.batch_size": 16,
     "sac.batch_size": 16,
@@ -44,7 +44,7 @@ def dataset():
 @pytest.fixture(scope="session")
 def tiny():
     """Hyperparameters of an experiment that takes a second."""
-    return override(Hyper(), **TINY, method=methods.named("marvel"))
+    return override(Hyper(), **TINY)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import control
+from marvel_jax import align, control
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Method, SACLag, override
 from marvel_jax.problem import Problem
@@ -38,10 +38,15 @@ def _last_multiplier(way, costs, cost_limit, reward_factor, cost_factor):
     )
 
     def one(state, cost):
-        state, multiplier, _ = control.update(hyper, problem, state, learner, OBSERVATION, cost, jax.random.key(0))
+        state, multiplier, _ = control.update(hyper, problem, state, lambda: pull(problem, learner), cost)
         return state, multiplier
 
     return jax.lax.scan(one, control.init(hyper), costs)[1][-1]
+
+
+def pull(problem, learner):
+    twins = learner.reward_critic.params, learner.cost_critic.params
+    return align.align_multiplier(problem, learner.actor.params, *twins, OBSERVATION, jax.random.key(0))
 
 
 def scaled(critic, factor):
@@ -84,7 +89,7 @@ def test_initial_alignment_is_the_first_multiplier_and_is_not_computed_again():
     found = []
     for cost in (0.0, 90.0):
         state, multiplier, metrics = control.update(
-            hyper, PROBLEM, state, LEARNER, OBSERVATION, jnp.float32(cost), jax.random.key(0)
+            hyper, PROBLEM, state, lambda: pull(PROBLEM, LEARNER), jnp.float32(cost)
         )
         found.append((float(multiplier), float(metrics["aligned_multiplier"])))
     assert found[0][0] == pytest.approx(min(found[0][1], hyper.gains.scale_maximum))

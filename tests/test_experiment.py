@@ -41,7 +41,7 @@ def test_mapped_over_seeds_on_cpu_devices_is_the_same(env, dataset, tiny, alone)
 
 
 def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, dataset, tiny):
-    hyper = override(tiny, method=methods.named("from-scratch"))
+    hyper = methods.apply(tiny, "from-scratch")
     problem = from_environment(env, hyper)
 
     def start(key):
@@ -78,7 +78,7 @@ def test_traced_hyperparameters_compile_once(env, dataset, tiny):
 
 def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny):
     limits = jnp.array([0.0, 20.0, 90.0])
-    hyper = override(tiny, method=methods.named("warm-start"))
+    hyper = methods.apply(tiny, "warm-start")
 
     def final_multiplier(limit):
         limited = override(hyper, cost_limit=limit)
@@ -91,7 +91,7 @@ def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny):
 
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
-    hyper = override(tiny, method=methods.named(method))
+    hyper = methods.apply(tiny, method)
     plan = stages.plan(env, hyper)
     assert plan[-1].name == stages.FINETUNE
     states = {}
@@ -102,7 +102,7 @@ def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
 
 
 def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
-    hyper = override(tiny, **{"online.mean_action_episodes": 1, "method": methods.named("from-scratch")})
+    hyper = override(methods.apply(tiny, "from-scratch"), **{"online.mean_action_episodes": 1})
     problem = from_environment(env, hyper)
     offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
     state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))
@@ -114,7 +114,7 @@ def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
 def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dataset, tiny):
     replays, losses = [], []
     for kept in ("float32", "float16"):
-        hyper = override(tiny, **{"online.replay_observations": kept, "method": methods.named("from-scratch")})
+        hyper = override(methods.apply(tiny, "from-scratch"), **{"online.replay_observations": kept})
         problem = from_environment(env, hyper)
         offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
         state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))

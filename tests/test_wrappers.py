@@ -9,7 +9,7 @@ import pytest
 from brax.envs.base import Env, State
 from marvel_envs import SafetyWrapper
 
-from marvel_jax import experiment, methods
+from marvel_jax import experiment
 from marvel_jax.transitions import blank
 
 LENGTH = 12
@@ -71,7 +71,7 @@ def test_the_whole_experiment_runs_on_it(tiny):
     env = wrap()
     env.check(jax.random.key(0))
     rows = jax.tree.map(lambda x: jnp.broadcast_to(x, (32, *x.shape)), blank(2, 1))
-    hyper = dataclasses.replace(tiny, method=methods.named("marvel"), cost_limit=2.0)
+    hyper = dataclasses.replace(tiny, cost_limit=2.0)
     result = jax.jit(lambda key: experiment.run(hyper, rows, key, env))(jax.random.key(0))
     assert np.isfinite(result.final.reward).all()
 

@@ -4,20 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from marvel_jax.algorithms import behaviour_model
 from marvel_jax.hyper import CPQ
 from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, regression, step
-from marvel_jax.networks import (
-    VAE,
-    Params,
-    Twins,
-    aggregate,
-    apply,
-    init_actor,
-    init_twins,
-    kl_to_prior,
-    policy,
-    twin_values,
-)
+from marvel_jax.networks import Params, Twins, aggregate, init_actor, init_twins, kl_to_prior, policy, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
@@ -41,23 +31,14 @@ class State(struct.PyTreeNode):
     log_ood_weight: jax.Array
 
 
-def _vae(hyper: CPQ, problem: Problem) -> VAE:
-    return VAE(hyper.vae_hidden, problem.action_size)
-
-
 def init(hyper: CPQ, problem: Problem, key: jax.Array) -> State:
     """Random networks."""
     actor, reward, cost, vae = jax.random.split(key, 4)
-    behaviour = None
-    if hyper.ood_penalty != "none":
-        observation, action = jnp.zeros(problem.observation_size), jnp.zeros(problem.action_size)
-        noise = jnp.zeros(2 * problem.action_size)
-        behaviour = new_learner(_vae(hyper, problem).init(vae, observation, action, noise))
     return State(
         actor=new_learner(init_actor(problem, actor)),
         reward_critic=new_critic(init_twins(problem, reward)),
         cost_critic=new_critic(init_twins(problem, cost)),
-        vae=behaviour,
+        vae=None if hyper.ood_penalty == "none" else behaviour_model.init(hyper, problem, vae),
         log_ood_weight=jnp.zeros(()),
     )
 
@@ -104,17 +85,17 @@ def update(
     cost_regression = regression(problem, batch, batch.cost + bootstrap * next_cost_value)
     vae, log_ood_weight = state.vae, state.log_ood_weight
     if hyper.ood_penalty == "none":
-        cost_critic, cost_loss = minimize(state.cost_critic, cost_regression, hyper.critic_learning_rate)
+        cost_critic, cost_loss = minimize(state.cost_critic, cost_regression, hyper.cost_critic_learning_rate)
     else:
         assert state.vae is not None  # `init` makes one for every penalty but "none"
-        vae = _train_vae(hyper, problem, state.vae, batch, vae_key)
+        vae = behaviour_model.train(hyper, problem, state.vae, batch, vae_key)
         shortfall = _ood_shortfall(hyper, problem, state, vae.params, batch, ood_key)
         weight = jnp.exp(log_ood_weight)
 
         def penalized(twins: Twins) -> jax.Array:
             return cost_regression(twins) + weight * shortfall(twins)
 
-        cost_critic, cost_loss = minimize(state.cost_critic, penalized, hyper.critic_learning_rate)
+        cost_critic, cost_loss = minimize(state.cost_critic, penalized, hyper.cost_critic_learning_rate)
         log_ood_weight = jnp.clip(
             log_ood_weight + hyper.ood_weight_rate * shortfall(cost_critic.params) * weight,
             LOG_WEIGHT_MIN,
@@ -150,17 +131,6 @@ def update(
     }
 
 
-def _train_vae(hyper: CPQ, problem: Problem, vae: Learner, batch: Transition, key: jax.Array) -> Learner:
-    """One step on MSE(reconstruction, a) + β·KL."""
-    noise = jax.random.normal(key, (*batch.reward.shape, 2 * problem.action_size))
-
-    def loss(params: Params) -> jax.Array:
-        reconstruction, kl = apply(_vae(hyper, problem), params, batch.observation, batch.action, noise)
-        return jnp.mean((reconstruction - batch.action) ** 2) + hyper.vae_beta * jnp.mean(kl)
-
-    return minimize(vae, loss, hyper.vae_learning_rate)[0]
-
-
 def _ood_shortfall(hyper: CPQ, problem: Problem, state: State, vae: Params, batch: Transition, key: jax.Array):
     """How far out-of-distribution actions look cheaper than margin·d_γ, as a function of the cost critics.
 
@@ -173,7 +143,7 @@ def _ood_shortfall(hyper: CPQ, problem: Problem, state: State, vae: Params, batc
     action = jax.lax.stop_gradient(action)
 
     def divergence(observation: jax.Array, action: jax.Array) -> jax.Array:
-        return kl_to_prior(*apply(_vae(hyper, problem), vae, observation, action, method="encode"))
+        return kl_to_prior(*behaviour_model.latent(hyper, problem, vae, observation, action))
 
     kl = divergence(observation, action)
     if hyper.ood_penalty == "linear":

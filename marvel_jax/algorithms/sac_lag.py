@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from marvel_jax.algorithms import off_policy
 from marvel_jax.hyper import SACLag
-from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, regression, step
-from marvel_jax.networks import Params, Twins, aggregate, init_actor, init_twins, policy, twin_values
+from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, step
+from marvel_jax.networks import Params, Twins, init_actor, init_twins, policy
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
@@ -50,10 +51,32 @@ def start(hyper: SACLag, actor: Learner, reward_twins: Twins, cost_twins: Twins)
     )
 
 
+def update_critics(
+    hyper: SACLag, problem: Problem, state: State, batch: Transition, key: jax.Array
+) -> tuple[State, dict[str, jax.Array]]:
+    """The critics' part of `update`: y = r + γ·(min Q̄(s', a') − α·log π(a'|s')), y_c = c + γ·Q̄_c(s', a')."""
+    next_action, next_log_prob = policy(problem, state.actor.params, batch.next_observation).sample(key)
+    own_action = None
+    if hyper.conservatism > 0:
+        own_action, _ = policy(problem, state.actor.params, batch.observation).sample(jax.random.fold_in(key, 0))
+    reward_critic, cost_critic, metrics = off_policy.fit_critics(
+        *(hyper, problem, state.reward_critic, state.cost_critic, batch),
+        next_action=off_policy.with_noise(hyper, next_action, jax.random.fold_in(key, 1)),
+        bonus=-jnp.exp(state.log_temperature.params) * next_log_prob,
+        own_action=own_action,
+    )
+    next_state = state.replace(
+        reward_critic=follow(reward_critic, hyper.target_rate), cost_critic=follow(cost_critic, hyper.target_rate)
+    )
+    return next_state, metrics
+
+
 def update(
     hyper: SACLag, problem: Problem, state: State, batch: Transition, multiplier: jax.Array, key: jax.Array
 ) -> tuple[State, dict[str, jax.Array]]:
     """One gradient step of critics, actor and (if tuned) temperature.
+
+    Actor: minimise E[α·log π + λ·Q_c − min Q]/(1 + λ).
 
     Args:
       hyper: Step sizes and switches; its numbers may be traced.
@@ -68,50 +91,21 @@ def update(
     """
     next_key, actor_key = jax.random.split(key)
     temperature = jnp.exp(state.log_temperature.params)
-
-    next_action, next_log_prob = policy(problem, state.actor.params, batch.next_observation).sample(next_key)
-    reward_next, cost_next = (
-        twin_values(problem, critic.target, batch.next_observation, next_action)
-        for critic in (state.reward_critic, state.cost_critic)
-    )
-    bootstrap = problem.discount * batch.discount
-    soft_value = aggregate(reward_next, "min") - temperature * next_log_prob
-    reward_target = problem.reward_scale * batch.reward + bootstrap * soft_value
-    cost_target = batch.cost + bootstrap * aggregate(cost_next, hyper.cost_aggregation)
-    reward_critic, reward_loss = minimize(
-        state.reward_critic, regression(problem, batch, reward_target), hyper.critic_learning_rate
-    )
-    cost_critic, cost_loss = minimize(
-        state.cost_critic, regression(problem, batch, cost_target), hyper.cost_critic_learning_rate
-    )
+    state, metrics = update_critics(hyper, problem, state, batch, next_key)
+    twins = state.reward_critic.params, state.cost_critic.params
 
     def actor_loss(params: Params) -> tuple[jax.Array, jax.Array]:
         action, log_prob = policy(problem, params, batch.observation).sample(actor_key)
-        reward_value = aggregate(twin_values(problem, reward_critic.params, batch.observation, action), "min")
-        cost_value = aggregate(
-            twin_values(problem, cost_critic.params, batch.observation, action), hyper.cost_aggregation
-        )
-        loss = jnp.mean(temperature * log_prob + multiplier * cost_value - reward_value)
-        return (loss / (1 + multiplier) if hyper.bound_actor_step else loss), jnp.mean(log_prob)
+        entropy = -temperature * log_prob
+        loss = off_policy.lagrangian(hyper, problem, *twins, batch.observation, action, multiplier, entropy)
+        return loss, jnp.mean(log_prob)
 
     (loss, log_prob), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor.params)
-    actor = step(state.actor, gradient, hyper.actor_learning_rate)
-
     log_temperature = state.log_temperature
     if hyper.tune_temperature:
         excess = jax.lax.stop_gradient(log_prob - problem.action_size)  # target entropy −|A|
         log_temperature, _ = minimize(log_temperature, lambda log: -log * excess, hyper.temperature_learning_rate)
-
-    next_state = State(
-        actor=actor,
-        reward_critic=follow(reward_critic, hyper.target_rate),
-        cost_critic=follow(cost_critic, hyper.target_rate),
-        log_temperature=log_temperature,
+    next_state = state.replace(
+        actor=step(state.actor, gradient, hyper.actor_learning_rate), log_temperature=log_temperature
     )
-    return next_state, {
-        "reward_loss": reward_loss,
-        "cost_loss": cost_loss,
-        "actor_loss": loss,
-        "log_prob": log_prob,
-        "temperature": temperature,
-    }
+    return next_state, {**metrics, "actor_loss": loss, "log_prob": log_prob, "temperature": temperature}

@@ -54,7 +54,7 @@ def stage_defaults(kind: type, arguments: list[str]) -> StageOptions:
 def _with_config(kind: type, saved: RunConfig, method: str | None) -> StageOptions:
     hyper = saved.hyper
     if method is not None:
-        hyper = dataclasses.replace(hyper, method=configuration.preset_hyper("cpu", method, "").method)
+        hyper = configuration.with_method(hyper, method)
     return kind(
         task=saved.task,
         method=method or saved.method,

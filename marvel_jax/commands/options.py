@@ -8,11 +8,11 @@ import tyro
 
 from marvel_jax.config import PRESET_SUMMARIES, PresetName, WriterName
 from marvel_jax.hyper import Hyper
-from marvel_jax.methods import METHODS, SUMMARIES
+from marvel_jax.methods import METHODS
 
 SimulatorName = Literal["safety-gymnasium", "bullet-safety-gym"]
 Flag = tyro.conf.FlagCreatePairsOff
-_METHOD_HELP = "Method: " + "; ".join(f"{name} ({SUMMARIES[name]})" for name in METHODS) + "."
+_METHOD_HELP = f"Method; `marvel methods` explains them: {', '.join(METHODS)}."
 _PRESET_HELP = "Defaults to start from: " + "; ".join(f"{n} ({s})" for n, s in PRESET_SUMMARIES.items()) + "."
 
 
@@ -66,7 +66,7 @@ class Run(OnlineOptions):
 
 
 class Pretrain(StageOptions):
-    """The offline stage alone: a policy and critics from a fixed dataset (CPQ)."""
+    """The offline stage alone: a policy and critics from a fixed dataset, by --algorithm."""
 
 
 class Align(StageOptions):
@@ -140,6 +140,14 @@ class Tasks:
 
     env_module: str | None = None
     """A Python file or module of yours that registers environments."""
+    json: Flag[bool] = False
+    """Print one JSON object per line."""
+
+
+@dataclass(frozen=True)
+class Methods:
+    """List the methods that `marvel run --method` knows: what each does and what it changes."""
+
     json: Flag[bool] = False
     """Print one JSON object per line."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import fields
@@ -191,6 +192,7 @@ def _finish(folder: Any, request: Request, points: list[Any], seconds: dict[str,
     result = report.summarize(folder, request, points, seconds, device_name())
     report.draw(folder, request, points, result, folder.figures)
     runfolder.write_json(folder.summary, result)
+    shutil.rmtree(folder.common, ignore_errors=True)
     return result
 
 

@@ -1,4 +1,4 @@
-"""The commands around learning: tasks, collect, evaluate, plot, parity."""
+"""The commands around learning: tasks, methods, collect, evaluate, plot, parity."""
 
 import dataclasses
 import json
@@ -8,10 +8,11 @@ from pathlib import Path
 from marvel_envs.tasks import TASKS
 
 from marvel_jax import config as configuration
-from marvel_jax.commands.options import Collect, Evaluate, Parity, Plot, Tasks
+from marvel_jax.commands.options import Collect, Evaluate, Methods, Parity, Plot, Tasks
 from marvel_jax.commands.shared import draw_runs, prepare_jax
 from marvel_jax.commands.sweep import plot_sweep
 from marvel_jax.errors import UserError
+from marvel_jax.methods import METHODS
 from marvel_jax.runfolder import RunFolder
 
 
@@ -28,6 +29,23 @@ def tasks_command(options: Tasks) -> int:
     for spec in TASKS.values():
         sizes = (str(spec.episode_length), str(spec.observation_size), str(spec.action_size))
         table.add_row(spec.name, *sizes, f"{spec.cost_limit:g}", spec.summary, spec.source)
+    Console().print(table)
+    return 0
+
+
+def methods_command(options: Methods) -> int:
+    """Lists the methods."""
+    if options.json:
+        for name, recipe in METHODS.items():
+            print(json.dumps({"method": name, **dataclasses.asdict(recipe)}))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("method", "what it does", "what it changes in marvel", "source", show_lines=True)
+    for name, recipe in METHODS.items():
+        changes = "\n".join(f"{path.removeprefix('method.')} {value}" for path, value in recipe.changes.items())
+        table.add_row(name, recipe.summary, changes, recipe.source)
     Console().print(table)
     return 0
 

@@ -27,7 +27,6 @@ def behaviour_hyper(iterations: int = 200) -> Hyper:
     Every number that matters is set here, so that better defaults elsewhere do not change the shipped datasets.
     """
     changes = {
-        "method": methods.named("from-scratch"),
         "online.iterations": iterations,
         "online.updates": 200,
         "online.actor_warmup": 0.0,
@@ -43,7 +42,7 @@ def behaviour_hyper(iterations: int = 200) -> Hyper:
         "log_std_minimum": -20.0,
         "gains.adaptation_range": 10.0,
     }
-    return override(Hyper(), **changes)
+    return override(methods.apply(Hyper(), "from-scratch"), **changes)
 
 
 def collect(

@@ -32,10 +32,10 @@ def evaluate_run(
     env, hyper, seeds = pipeline.program.env, pipeline.batch.hyper, pipeline.labels["seed"]
 
     def of_one_seed(_, run):
-        hyper, learner = run
-        return evaluate(env, from_environment(env, hyper), learner.actor.params, jax.random.key(seed), episodes)
+        hyper, actor = run
+        return evaluate(env, from_environment(env, hyper), actor, jax.random.key(seed), episodes)
 
-    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, state.learner)))
+    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, actors_of(state))))
     per_seed = [{"seed": number, **_numbers(here, row, config)} for row, number in enumerate(seeds)]
     if simulator is not None:
         with Simulator(env.spec, simulator, len(seeds), min(episodes, EPISODES_AT_ONCE)) as real:

@@ -40,7 +40,7 @@ def render_run(config: RunConfig, pipeline: Pipeline, stage: str, out: Path) -> 
     if shown is None:
         raise UserError(f"{config.task} cannot be rendered: only this package's tasks have a scene.")
     state = pipeline.restore(stage)
-    episode = _play(pipeline, state.learner.actor.params, 1)[0]
+    episode = _play(pipeline, actors_of(state), 1)[0]
     title = f"{config.task}, {config.method}, {stage}, seed {config.first_seed}: reward {episode.reward:.0f}"
     return render.render(shown, episode, pipeline.program.env.spec.control_dt, title, out)
 

@@ -6,6 +6,7 @@ metrics/         one columnar table in parts, one per chunk: a row per run, stag
 results/         likewise, a row per run; a chunk is done when its part is here
 policies/        finetuned policies, one checkpoint per chunk
 work/            checkpoints of the chunk that is going on
+common/          stages that several runs have in common, until the sweep is done
 summary.json     the result
 figures/         PNG
 """
@@ -34,6 +35,7 @@ class SweepFolder:
         self.path = path
         self.plan, self.runs = path / "sweep.json", path / "runs.parquet"
         self.summary, self.figures = path / "summary.json", path / "figures"
+        self.common = path / "common"
 
     def create(self, request: Request, points: list[Point], parts: list[Group], sizes: list[int]) -> None:
         """Makes the folder, with what will be done; it is there whole or not at all.
@@ -44,7 +46,7 @@ class SweepFolder:
         partial = SweepFolder(self.path.with_name(self.path.name + ".partial"))
         try:
             shutil.rmtree(partial.path, ignore_errors=True)  # of a process that was killed here
-            for name in ("metrics", "results", "policies", "work"):
+            for name in ("metrics", "results", "policies", "work", "common"):
                 (partial.path / name).mkdir(parents=True)
             metrics.write_table(partial.runs, _runs_table(points, parts))
             plan = {"version": version("marvel-jax"), "chunk_sizes": sizes, "request": requests.to_json(request)}
@@ -75,11 +77,14 @@ class SweepFolder:
         """Whether a chunk's results are here."""
         return self._part("results", chunk.number).exists()
 
-    def work(self, chunk: Chunk) -> RunFolder:
-        """Where a chunk that is going on keeps its checkpoints."""
-        path = self.path / "work" / f"{chunk.number:05d}"
+    def work(self, chunk: Chunk, part: str = "all") -> RunFolder:
+        """Where a chunk that is going on keeps its checkpoints, of all its runs or of what they have in common."""
+        path = self._work(chunk) / part
         path.mkdir(parents=True, exist_ok=True)
         return RunFolder(path)
+
+    def _work(self, chunk: Chunk) -> Path:
+        return self.path / "work" / f"{chunk.number:05d}"
 
     def commit(self, chunk: Chunk, measured: pa.Table, results: pa.Table, actors: Any) -> None:
         """Enters a finished chunk. Its results come last: before that, it is not done, and nothing of it counts."""
@@ -89,7 +94,7 @@ class SweepFolder:
             saver.save(0, actors)
         metrics.write_table(self._part("metrics", chunk.number), measured)
         metrics.write_table(self._part("results", chunk.number), results)
-        shutil.rmtree(self.work(chunk).path, ignore_errors=True)
+        shutil.rmtree(self._work(chunk), ignore_errors=True)
 
     def table(self, name: str) -> pa.Table:
         """All parts of `metrics` or `results`.

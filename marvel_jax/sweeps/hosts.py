@@ -8,6 +8,7 @@ processes can tell them.
 from typing import Any
 
 import jax
+from jax._src.distributed import global_state  # (the public names need a backend, which must not exist yet)
 
 from marvel_jax.errors import UserError
 from marvel_jax.sweeps.run import Share
@@ -20,7 +21,7 @@ def join(options: Any) -> Share:
       options: Of `marvel sweep`: `distributed`, or `process` and `processes`, or none of them.
 
     Raises:
-      UserError: If `jax.distributed` does not find the others, or there are more processes than devices.
+      UserError: If `jax.distributed` does not find the others.
     """
     if not options.distributed:
         return Share() if options.processes is None else Share(options.process, options.processes)
@@ -31,6 +32,9 @@ def join(options: Any) -> Share:
             f"The other processes cannot be found ({str(error).splitlines()[0]}). --distributed is for SLURM, "
             "Kubernetes and MPI; elsewhere tell each process with --process and --processes."
         ) from None
-    if jax.device_count() < jax.process_count():
-        raise UserError(f"{jax.process_count()} processes share {jax.device_count()} devices; start fewer.")
-    return Share(jax.process_index(), jax.process_count())
+    share = Share(global_state.process_id, global_state.num_processes)
+    # Chunks are shared out by number, and nothing is computed together: from here on each process is on its own, with
+    # the devices that it was told are its. (Orbax would otherwise write NumPy arrays in the first process alone.)
+    jax.distributed.shutdown()
+    global_state.process_id, global_state.num_processes = 0, 1
+    return share

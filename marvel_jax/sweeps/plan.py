@@ -109,6 +109,17 @@ class Programs:
         return self._tasks[task]
 
     @property
+    def datasets(self) -> dict[str, str]:
+        """The request's, by task."""
+        return self._request.datasets
+
+    @staticmethod
+    def even_size(runs: int, most: int) -> int:
+        """The smallest batch for `runs` that the devices share evenly, up to `most`."""
+        devices = jax.local_device_count()
+        return min(-(-runs // devices) * devices, most)
+
+    @property
     def compile_seconds(self) -> float:
         """Spent on compiling so far."""
         return sum(program.compile_seconds for program in self._made.values())

@@ -15,11 +15,12 @@ from marvel_jax.console import Reporter
 from marvel_jax.errors import UserError
 from marvel_jax.metrics import of_stage
 from marvel_jax.pipeline import Outcome, Pipeline, StopRequest
-from marvel_jax.program import Batch, Program
+from marvel_jax.program import Program
 from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
+from marvel_jax.sweeps.common import CommonStages, key
 from marvel_jax.sweeps.folder import SweepFolder
-from marvel_jax.sweeps.plan import Chunk, Group, Programs
+from marvel_jax.sweeps.plan import Chunk, Group, Programs, Run
 from marvel_jax.writers import WriterChoice
 
 
@@ -58,10 +59,9 @@ def run(
         for place, chunk in enumerate(mine, 1):
             if not folder.done(chunk):
                 program = programs.get(chunk.group, chunk.size)
-                batch = programs.batch(chunk.group, chunk.size, chunk.runs)
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
-                    seconds.update(_run_chunk(folder, chunk, program, batch, watcher, stop, choice))
+                    seconds.update(_run_chunk(folder, chunk, programs, watcher, stop, choice))
                 except OSError as error:
                     raise UserError(
                         f"{folder.path} can no longer be written ({error.strerror}) in chunk {chunk.number}. Finished "
@@ -80,14 +80,22 @@ def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
 def _run_chunk(
     folder: SweepFolder,
     chunk: Chunk,
-    program: Program,
-    batch: Batch,
+    programs: Programs,
     reporter: Reporter,
     stop: StopRequest,
     choice: WriterChoice,
 ) -> dict[str, float]:
-    labels = {"run": [run.number for run in chunk.runs], "seed": [run.seed for run in chunk.runs]}
-    pipeline = Pipeline(program, batch, labels, folder.work(chunk), reporter)
+    program = programs.get(chunk.group, chunk.size)
+    batch = programs.batch(chunk.group, chunk.size, chunk.runs)
+    seconds: Counter[str] = Counter()
+    common = CommonStages(folder.common, programs.datasets, chunk.runs)
+    for stage in program.plan[:-1]:
+        missing = common.missing(stage.name)
+        if missing:
+            size = programs.even_size(len(missing), chunk.size)
+            outcome = _do_common(folder, chunk, programs, common.of(missing), stage.name, size, reporter, stop)
+            seconds.update(outcome.seconds)
+    pipeline = Pipeline(program, batch, _labels(chunk.runs), folder.work(chunk), reporter, common)
     series = [f"{run.point.task}, {run.point.label}/chunk {chunk.number}" for run in chunk.runs]
     with writers.opened(choice, folder.path, series, {"chunk": chunk.number}) as pipeline.writers:
         outcome = pipeline.run(stages.FINETUNE, stop)
@@ -95,7 +103,30 @@ def _run_chunk(
     actors = jax.device_get(jax.tree.map(lambda x: x[: len(chunk.runs)], actors_of(outcome.states[stages.FINETUNE])))
     measured = pipeline.metrics.table
     folder.commit(chunk, measured, _results(chunk, outcome, measured, actors), actors)
-    return outcome.seconds
+    seconds.update(outcome.seconds)
+    return dict(seconds)
+
+
+def _labels(runs: Sequence[Run]) -> dict[str, list[int]]:
+    return {"run": [run.number for run in runs], "seed": [run.seed for run in runs]}
+
+
+def _do_common(
+    folder: SweepFolder,
+    chunk: Chunk,
+    programs: Programs,
+    common: CommonStages,
+    stage: str,
+    size: int,
+    reporter: Reporter,
+    stop: StopRequest,
+) -> Outcome:
+    """Does a stage of the runs of `common`, and enters it there."""
+    program, batch = programs.get(chunk.group, size), programs.batch(chunk.group, size, common.runs)
+    pipeline = Pipeline(program, batch, _labels(common.runs), folder.work(chunk, stage), reporter, common)
+    outcome = pipeline.run(stage, stop)
+    common.add(f"{chunk.number:05d}", stage, outcome.states[stage], pipeline.metrics.table)
+    return outcome
 
 
 def _results(chunk: Chunk, outcome: Outcome, measured: pa.Table, actors: Any) -> pa.Table:
@@ -129,18 +160,22 @@ def online_curves(measured: pa.Table, name: str, runs: Sequence[int]) -> np.ndar
 
 def estimate(parts: Sequence[Group], sizes: Sequence[int], programs: Programs) -> float:
     """Seconds that the sweep will take, from one chunk of updates or iterations of every stage of every group."""
-    total = 0.0
+    total, known = 0.0, set()
     for index, (group, size) in enumerate(zip(parts, sizes, strict=True)):
         program, batch = programs.get(index, size), programs.batch(index, size, group.runs[:size])
         states: dict[str, Any] = {}
-        per_chunk = 0.0
         for stage in program.plan:
             first = program.start(stage, batch, states)
             clock = time.monotonic()
             states[stage.name], measured = program.advance(stage, batch, first)
             jax.block_until_ready(measured)
-            per_chunk += (time.monotonic() - clock) * stage.total / stage.chunk
-        total += per_chunk * -(-len(group.runs) // size)
+            seconds = (time.monotonic() - clock) * stage.total / stage.chunk
+            if stage.name == stages.FINETUNE:
+                total += seconds * -(-len(group.runs) // size)
+            else:
+                needed = {(stage.name, key(stage.name, run, programs.datasets)) for run in group.runs} - known
+                total += seconds * len(needed) / size
+                known |= needed
     return total
 
 
