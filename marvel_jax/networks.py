@@ -16,7 +16,7 @@ from marvel_jax.normalization import LayerNorm
 from marvel_jax.problem import Problem
 
 Params = Any
-Twins = tuple[Params, Params]
+Twins = tuple[Params, ...]  # two; or one of them, where that is asked for
 
 
 def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any) -> Any:
@@ -104,7 +104,7 @@ def init_twins(problem: Problem, key: jax.Array) -> Twins:
 
 
 def twin_values(problem: Problem, twins: Twins, observation: jax.Array, action: jax.Array) -> jax.Array:
-    """Values `[2, ...]` of both critics at `[..., observation_size]`, `[..., action_size]`."""
+    """Values `[2, ...]` of both critics (of all in `twins`) at `[..., observation_size]`, `[..., action_size]`."""
     inputs = jnp.concatenate([observation, action], axis=-1)
     return jnp.stack([apply(_critic(problem), params, inputs)[..., 0] for params in twins])
 

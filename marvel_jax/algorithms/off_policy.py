@@ -74,6 +74,8 @@ def lagrangian(
 ) -> jax.Array:
     """`[]` what the policy minimises: E[λ·Q_c − min Q − bonus], divided by 1 + λ if its step is to be bounded.
 
+    The minimum is over however many critics `reward_twins` has.
+
     Source: Stooke et al., ICML 2020.
     """
     reward_value = aggregate(twin_values(problem, reward_twins, observation, action), "min")

@@ -1,8 +1,7 @@
 """TD3-Lag: a deterministic policy that explores with fixed noise, with a cost critic and a multiplier from outside.
 
 Source: Fujimoto et al., ICML 2018; the Lagrangian as in SAC-Lag. The policy is the mode of the same Gaussian network,
-whose deviation `Problem.log_std_minimum` = `log_std_maximum` holds at the exploration noise; it climbs the smaller of
-the twins, as in SAC-Lag, where TD3 climbs the first.
+whose deviation `Problem.log_std_minimum` = `log_std_maximum` holds at the exploration noise.
 """
 
 import jax
@@ -65,10 +64,11 @@ def update(
 ) -> tuple[State, dict[str, jax.Array]]:
     """One gradient step of critics and actor. Arguments and result as in `sac_lag.update`.
 
-    Actor: minimise E[λ·Q_c − min Q]/(1 + λ) at the policy's mode.
+    Actor: minimise E[λ·Q_c − Q₁]/(1 + λ) at the policy's mode.
     """
     state, metrics = update_critics(hyper, problem, state, batch, key)
-    twins = state.reward_critic.params, state.cost_critic.params
+    # The first twin alone, as in TD3: a deterministic policy stops at the kinks of their minimum.
+    twins = state.reward_critic.params[:1], state.cost_critic.params
 
     def actor_loss(params: Params) -> jax.Array:
         action = policy(problem, params, batch.observation).mode()

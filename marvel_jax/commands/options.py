@@ -192,6 +192,10 @@ class Evaluate:
     """Seed of the episodes."""
     stage: Literal["finetune", "pretrain"] = "finetune"
     """Which stage's policy."""
+    confidence: float = 0.95
+    """Confidence of the bounds on the mean policy's expected cost and on its probability to exceed the limit."""
+    risk: float = 0.1
+    """Share of episodes that may exceed the limit."""
     simulator: SimulatorName | None = None
     """Play the episodes in the real simulator that the task is modelled on as well (needs the extra `simulators`)."""
     render: Flag[bool] = False
@@ -211,6 +215,18 @@ class Plot:
     """Run folders, or one sweep folder."""
     out: Path | None = None
     """Folder for the PNG files. Default: figures/ of the (first) run."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare finished runs of one task, limit and budget: a table with intervals, and which differences hold up."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, two or more. The first is the reference that the others are judged against."""
+    out: Path | None = None
+    """Folder to make, for the table as JSON, CSV and Markdown, and for figures."""
+    json: Flag[bool] = False
+    """Print one JSON object."""
 
 
 @dataclass(frozen=True)

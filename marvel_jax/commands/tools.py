@@ -113,6 +113,9 @@ def evaluate_command(options: Evaluate) -> int:
     """Evaluates a run's policies anew."""
     if options.episodes < 1:
         raise UserError(f"--episodes is {options.episodes}; give at least 1.")
+    for name in ("confidence", "risk"):
+        if not 0 < getattr(options, name) < 1:
+            raise UserError(f"--{name} is {getattr(options, name)}; give a number between 0 and 1.")
     config = configuration.read(options.run)
     configuration.check(config)
     if options.simulator is not None:
@@ -121,10 +124,11 @@ def evaluate_command(options: Evaluate) -> int:
     prepare_jax(config.seeds)
     from marvel_jax import pipeline as pipelines
     from marvel_jax.console import Reporter
-    from marvel_jax.report.evaluation import evaluate_run
+    from marvel_jax.report.evaluation import Question, evaluate_run
 
     pipeline = pipelines.of_run(config, folder, Reporter(quiet=True))
-    result = evaluate_run(config, pipeline, options.stage, options.episodes, options.seed, options.simulator)
+    question = Question(options.confidence, options.risk)
+    result = evaluate_run(config, pipeline, options.stage, options.episodes, options.seed, options.simulator, question)
     if options.render:
         from marvel_jax.report.pictures import render_run
 

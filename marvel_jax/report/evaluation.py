@@ -1,5 +1,6 @@
 """Evaluating the policies of a saved run."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from marvel_jax.config import RunConfig
 from marvel_jax.evaluate import evaluate
 from marvel_jax.pipeline import Pipeline
 from marvel_jax.problem import from_environment
+from marvel_jax.report import bounds
 from marvel_jax.seeds import map_seeds
 from marvel_jax.simulate import Simulator, actors_of
 from marvel_jax.stages import problems
@@ -16,10 +18,29 @@ from marvel_jax.stages import problems
 EPISODES_AT_ONCE = 5  # of each seed in a simulator
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the deployed (mean) policies.
+
+    Attributes:
+      confidence: Of each bound, one-sided.
+      risk: Share of episodes that may exceed the limit.
+    """
+
+    confidence: float = 0.95
+    risk: float = 0.1
+
+
 def evaluate_run(
-    config: RunConfig, pipeline: Pipeline, stage: str, episodes: int, seed: int, simulator: str | None = None
+    config: RunConfig,
+    pipeline: Pipeline,
+    stage: str,
+    episodes: int,
+    seed: int,
+    simulator: str | None = None,
+    question: Question = Question(),
 ) -> dict[str, Any]:
-    """Fresh episodes of every seed's policy after a stage; ready for JSON.
+    """Fresh episodes of every seed's policy after a stage, and what they say of its safety; ready for JSON.
 
     With a simulator, the same policies also play there, and `per_seed` entries have a second set of numbers under
     "simulator".
@@ -36,14 +57,17 @@ def evaluate_run(
         return evaluate(env, from_environment(env, hyper), actor, jax.random.key(seed), episodes)
 
     here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, actors_of(state))))
-    per_seed = [{"seed": number, **_numbers(here, row, config)} for row, number in enumerate(seeds)]
+    per_seed = [
+        {"seed": number, **_numbers(here, row, config, env.spec.episode_length, question)}
+        for row, number in enumerate(seeds)
+    ]
     if simulator is not None:
         with Simulator(env.spec, simulator, len(seeds), min(episodes, EPISODES_AT_ONCE)) as real:
             keys = jax.random.split(jax.random.key(seed), len(seeds))
             played = real.evaluate(problems(env.spec, hyper), actors_of(state), keys, episodes)
             there = jax.device_get(played)
         for row, entry in enumerate(per_seed):
-            entry["simulator"] = _numbers(there, row, config)
+            entry["simulator"] = _numbers(there, row, config, env.spec.episode_length, question)
     return {
         "task": config.task,
         "method": config.method,
@@ -51,15 +75,23 @@ def evaluate_run(
         "cost_limit": config.hyper.cost_limit,
         "episodes": episodes,
         "simulator": simulator,
+        "confidence": question.confidence,
+        "risk": question.risk,
         "per_seed": per_seed,
     }
 
 
-def _numbers(result: Any, row: int, config: RunConfig) -> dict[str, float]:
+def _numbers(result: Any, row: int, config: RunConfig, episode_length: int, question: Question) -> dict[str, Any]:
+    cost, limit = result.cost[row], config.hyper.cost_limit
+    # A step costs at most 1, so an episode at most its length.
+    expected = bounds.expected_cost(cost, limit, float(episode_length), question.confidence)
+    exceedance = bounds.exceedance(cost, limit, question.risk, question.confidence)
     return {
+        "expected_cost": asdict(expected),
+        "exceedance": asdict(exceedance),
         "reward": float(np.mean(result.reward[row])),
-        "cost": float(np.mean(result.cost[row])),
-        "share_over_limit": float(np.mean(result.cost[row] > config.hyper.cost_limit)),
+        "cost": float(np.mean(cost)),
+        "share_over_limit": float(np.mean(cost > limit)),
         "sampled_reward": float(np.mean(result.sampled_reward[row])),
         "sampled_cost": float(np.mean(result.sampled_cost[row])),
     }

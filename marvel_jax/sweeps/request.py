@@ -40,6 +40,7 @@ class Request:
       first_seed, seeds: Each point is run with seeds first_seed … first_seed + seeds − 1.
       preset: Defaults to start from.
       fixed: Hyperparameters by dotted path, the same for all runs.
+      by_method: The same, for the runs of one method.
       product: Lists of values, of which every combination is run.
       points: Explicit sets of values.
       draw: Ranges, from which `draws` sets of values are drawn.
@@ -54,6 +55,7 @@ class Request:
     seeds: int = 8
     preset: configuration.PresetName = "cpu"
     fixed: dict[str, Any] = field(default_factory=dict)
+    by_method: dict[str, dict[str, Any]] = field(default_factory=dict)
     product: dict[str, list[Any]] = field(default_factory=dict)
     points: tuple[dict[str, Any], ...] = ()
     draw: dict[str, Range] = field(default_factory=dict)
@@ -109,6 +111,9 @@ def read_file(path: Path) -> dict[str, Any]:
     for name in ("fixed", "product", "draw"):
         if name in given:
             given[name] = _flat(given[name], path, name)
+    if "by_method" in given:
+        tables = given["by_method"] if isinstance(given["by_method"], dict) else {}
+        given["by_method"] = {method: _flat(table, path, f"by_method.{method}") for method, table in tables.items()}
     if "points" in given:
         given["points"] = tuple(_flat(point, path, "points") for point in given["points"])
     if "draw" in given:
@@ -181,15 +186,24 @@ def checked(request: Request) -> Request:
         if not isinstance(values, list) or not values:
             raise UserError(f"product: {name} must be a list of one value or more.")
     varied = [*request.product, *request.draw, *{name for point in request.points for name in point}]
-    for name in [*varied, *request.fixed]:
-        if [*varied, *request.fixed].count(name) > 1:
-            raise UserError(f"{name} is given twice; give it once, as fixed, product, points or draw.")
+    for own in request.by_method.values() or ({},):
+        together = [*varied, *request.fixed, *own]
+        for name in together:
+            if together.count(name) > 1:
+                raise UserError(f"{name} is given twice; give it once, as fixed, by_method, product, points or draw.")
+    for method in request.by_method:
+        if method not in request.methods:
+            raise UserError(f"by_method: {method} is not among the methods of this sweep.")
     for task in request.datasets:
         if task not in request.tasks:
             raise UserError(f"datasets: {task} is not among the tasks of this sweep.")
     return dataclasses.replace(
         request,
         fixed={name: fields.value(name, value) for name, value in request.fixed.items()},
+        by_method={
+            method: {name: fields.value(name, value) for name, value in own.items()}
+            for method, own in request.by_method.items()
+        },
         product={name: [fields.value(name, value) for value in values] for name, values in request.product.items()},
         points=tuple({name: fields.value(name, value) for name, value in p.items()} for p in request.points),
     )
@@ -216,7 +230,8 @@ def expand(request: Request) -> list[Point]:
     ]
     points = []
     for task, method in itertools.product(request.tasks, request.methods):
-        base = override(configuration.preset_hyper(request.preset, method, task), **request.fixed)
+        own = {**request.fixed, **request.by_method.get(method, {})}
+        base = override(configuration.preset_hyper(request.preset, method, task), **own)
         for parts in itertools.product(request.points or ({},), combinations, _draws(request)):
             changes = {name: value for part in parts for name, value in part.items()}
             point = Point(task, method, changes, override(base, **changes))

@@ -1,0 +1,185 @@
+"""Every method from the same offline policies, each with its own tuned step size and gains.
+
+    uv run python benchmarks/comparison.py search-BallCircle search-BallRun
+    uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
+    uv run python benchmarks/comparison.py report
+
+A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
+`results/comparison/PART.json`; `report` makes tables and figures of all parts there are.
+
+Cells are TASK-LIMIT-START. Offline policies start safe (the preset's offline stage) or unsafe (an unfinished one).
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import common
+import numpy as np
+
+from marvel_jax import cli
+from marvel_jax.config import find_task
+from marvel_jax.metrics import read_table
+from marvel_jax.report import comparison
+from marvel_jax.report.statistics import interval
+from marvel_jax.sweeps.folder import SweepFolder
+from marvel_jax.sweeps.run import online_curves
+
+SEEDS = 8
+CHUNK = 8  # one size everywhere, so that programs compile once for all parts
+UNFINISHED_UPDATES = 2_500  # of the offline stage: policies that still break the limit
+TUNED = (
+    *("marvel", "marvel-feed-forward", "marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl"),
+    *("jsrl", "pex", "so2", "cal-ql", "paper-fixed-multiplier"),
+)
+# What differs from these in one part only has their settings.
+LIKE = {
+    **dict.fromkeys(("marvel-initial", "marvel-offline-critics"), "marvel"),
+    **dict.fromkeys(
+        (
+            *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
+            *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
+        ),
+        "marvel-paper",
+    ),
+}
+METHODS = (*TUNED, *LIKE)
+# The search: the same number of configurations for every method, on seeds that no comparison uses.
+SEARCH = {"draws": 8, "seeds": 2, "seed": 100, "iterations": 40}
+RANGES = {
+    "sac.actor_learning_rate": "{ low = 1e-5, high = 4e-4, log = true }",
+    "gains.proportional": "{ low = 0.2, high = 5.0, log = true }",
+    "gains.integral": "{ low = 1e-3, high = 1e-1, log = true }",
+    "gains.margin": "{ low = 0.0, high = 0.5 }",
+}
+FIXED_RANGES = {
+    "sac.actor_learning_rate": RANGES["sac.actor_learning_rate"],
+    "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
+}
+FOLDER = common.RESULTS / "comparison"
+EPISODES = 500  # online, of preset cpu
+VALUES = {
+    **{name: name for name in ("reward", "cost", "sampled_reward", "sampled_cost", "violation")},
+    **{"start_reward": "offline_reward", "start_cost": "offline_cost"},
+}
+
+
+def sweep(work: Path, name: str, text: str) -> SweepFolder:
+    """Runs the sweep of a TOML text, or goes on with it."""
+    out, file = work / name, work / f"{name}.toml"
+    work.mkdir(parents=True, exist_ok=True)
+    if (out / "sweep.json").exists():
+        words = ["sweep", "--resume", str(out)]
+    else:
+        file.write_text(text)
+        words = ["sweep", str(file), "--out", str(out), "--chunk", str(CHUNK)]
+    try:
+        cli.main([*words, "--quiet"])
+    except SystemExit as ended:
+        if ended.code:
+            sys.exit(ended.code)
+    return SweepFolder(out)
+
+
+def table(values: dict[str, Any], name: str) -> str:
+    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+def search(work: Path, task: str) -> dict[str, Any]:
+    """Every method's best configuration of as many for each."""
+    found: dict[str, Any] = {}
+    plain = [method for method in TUNED if method != "paper-fixed-multiplier"]
+    for methods, ranges, name in ((plain, RANGES, "pid"), (["paper-fixed-multiplier"], FIXED_RANGES, "fixed")):
+        text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEARCH["seeds"]}\n'
+        text += f"seed = {SEARCH['seed']}\ndraws = {SEARCH['draws']}\n"
+        text += table({"online.iterations": SEARCH["iterations"]}, "fixed") + table(ranges, "draw")
+        folder = sweep(work, f"search-{task}-{name}", text)
+        for run in runs_of(folder):
+            changes = {key: run[key] for key in ranges}
+            entry = found.setdefault(run["method"], {}).setdefault(
+                json.dumps(changes), {"changes": changes, "runs": []}
+            )
+            entry["runs"].append({key: run[key] for key in ("seed", "reward", "cost", "violation")})
+    settings = {}
+    for method, entries in found.items():
+        tried = list(entries.values())
+        for entry in tried:
+            entry["score"] = float(np.mean([score(find_task(task), run) for run in entry["runs"]]))
+        settings[method] = {"best": max(tried, key=lambda entry: entry["score"])["changes"], "tried": tried}
+    return {"search": SEARCH, "ranges": RANGES, "methods": settings}
+
+
+def score(task: Any, run: dict[str, Any]) -> float:
+    """Normalized reward less what costs went over the limit, in limits: while training, and at the end."""
+    if not np.isfinite([run["reward"], run["cost"], run["violation"]]).all():
+        return -10.0
+    over = run["violation"] + max(0.0, run["cost"] - task.cost_limit)
+    return float(task.normalized_reward(run["reward"])) - over / task.cost_limit
+
+
+def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
+    """A dictionary per run: what it was and what came of it."""
+    runs = {row["run"]: row for row in read_table(folder.runs).to_pylist()}
+    results = {row["run"]: row for row in folder.table("results").to_pylist()}
+    return [runs[number] | results[number] for number in sorted(results)]
+
+
+def cell(work: Path, part: str) -> dict[str, Any]:
+    """All methods on a task, at a limit, from one kind of start."""
+    task, limit, start = part.split("-")
+    tuned = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
+    fixed: dict[str, Any] = {"cost_limit": float(limit)}
+    if start == "unsafe":
+        fixed["pretrain.updates"] = UNFINISHED_UPDATES
+    text = f'tasks = ["{task}"]\nmethods = {json.dumps(METHODS)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
+    for method in METHODS:
+        text += table(tuned[LIKE.get(method, method)]["best"], f"by_method.{method}")
+    folder = sweep(work, part, text)
+    measured, methods = folder.table("metrics"), {}
+    for method in METHODS:
+        rows = [run for run in runs_of(folder) if run["method"] == method and not run["diverged"]]
+        numbers = [row["run"] for row in rows]
+        curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
+        methods[method] = {
+            "seeds": [row["seed"] for row in rows],
+            "diverged": SEEDS - len(rows),
+            "settings": tuned[LIKE.get(method, method)]["best"],
+            "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
+            "settled": comparison.settled(curves["cost"], float(limit), EPISODES).tolist(),
+            "curves": {name: condensed(curve) for name, curve in curves.items()},
+        }
+    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": methods}
+
+
+def condensed(curve: np.ndarray) -> dict[str, list[float]]:
+    """Interquartile mean and 95 % band of `[runs, iterations]`, in four digits."""
+    parts = zip(("iqm", "low", "high"), interval(curve), strict=True)
+    return {name: [float(f"{x:.4g}") for x in values] for name, values in parts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START, or report")
+    parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
+    given = parser.parse_args()
+    for part in given.parts:
+        if part == "report":
+            report()
+            continue
+        if part.startswith("search-"):
+            result = search(given.work, part.removeprefix("search-"))
+        else:
+            result = cell(given.work, part)
+        FOLDER.mkdir(exist_ok=True)
+        common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}", result)
+        print(f"{part}: done", flush=True)
+
+
+def report() -> None:
+    """Tables and figures of all parts there are."""
+
+
+if __name__ == "__main__":
+    main()

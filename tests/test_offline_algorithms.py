@@ -1,0 +1,186 @@
+"""Oracles of the offline algorithms beside CPQ: closed forms, a finite CMDP's linear program, support of the data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from marvel_jax import pretrain, trajectories
+from marvel_jax.algorithms import bcq_lag, bear_lag, coptidice, in_support
+from marvel_jax.algorithms.registry import OFFLINE
+from marvel_jax.hyper import BCQLag, Hyper, override
+from marvel_jax.networks import init_twins, policy, twin_values
+from marvel_jax.problem import Problem, from_environment
+from marvel_jax.transitions import Transition
+
+ROWS = 256
+
+
+def one_step(action, reward, cost) -> Transition:
+    """Steps `[N]` from one state, after which all is over."""
+    nothing = jnp.zeros((len(action), 1))
+    return Transition(nothing, action[:, None], reward, cost, jnp.zeros(len(action)), nothing)
+
+
+def learned(name, problem, data, updates=1500, **changes):
+    """The state of an algorithm after full batches of `data`."""
+    algorithm = OFFLINE[name]
+    hyper = override(Hyper(), **{f"{algorithm.part}.{key}": value for key, value in changes.items()})
+    own = getattr(hyper, algorithm.part)
+
+    @jax.jit
+    def run(key):
+        def step(state, key):
+            return algorithm.update(own, problem, state, data, key)
+
+        return jax.lax.scan(step, algorithm.init(own, problem, key), jax.random.split(key, updates))
+
+    return run(jax.random.key(0))
+
+
+def test_behaviour_cloning_finds_the_maximum_of_the_likelihood():
+    raw = 0.3 + 0.5 * jax.random.normal(jax.random.key(1), (4096,))
+    zero = jnp.zeros(len(raw))
+    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=())
+    state, _ = learned("bc", problem, one_step(jnp.tanh(raw), zero, zero), actor_learning_rate=1e-2)
+    found = policy(problem, state.actor.params, jnp.zeros(1))
+    assert float(found.mean[0]) == pytest.approx(float(raw.mean()), abs=1e-2)
+    assert float(jnp.exp(found.log_std[0])) == pytest.approx(float(raw.std()), abs=1e-2)
+
+
+def test_a_flat_dataset_is_taken_apart_into_episodes():
+    position = jnp.array([0.0, 1, 2, 10, 11, 5, 6])[:, None]
+    following = jnp.array([1.0, 2, 3, 11, 5, 6, 7])[:, None]
+    done = jnp.array([0.0, 0, 0, 0, 1, 0, 0])  # the second episode ends by itself, where the third happens to start
+    cost = jnp.array([1.0, 0, 1, 0, 0, 1, 1])
+    data = Transition(position, position, jnp.ones(7), cost, 1 - done, following)
+    assert trajectories.starts(data).tolist() == [True, False, False, True, False, True, False]
+    assert trajectories.episode_costs(data).tolist() == [2, 2, 2, 0, 0, 2, 2]
+    returns = trajectories.dataset_with_returns(Problem(discount=0.5, reward_scale=2.0), data).return_to_go
+    np.testing.assert_allclose(returns, [3.5, 3, 2, 3, 2, 3, 2])
+
+
+def test_safe_cloning_draws_from_episodes_within_the_limit_alone(dataset):
+    for limit in (5.0, 20.0):
+        problem = Problem(cost_limit=limit)
+        data = dataset.replace(reward=trajectories.episode_costs(dataset))
+        batch = OFFLINE["bc-safe"].source(problem, data, 512)(jax.random.key(0))
+        assert float(batch.reward.max()) <= limit
+        assert len(np.unique(batch.observation[:, 0])) > 50
+
+
+def test_discrepancy_of_two_points_has_its_closed_form():
+    here, there = jnp.zeros((4, 1, 2)), jnp.full((3, 1, 2), 2.0)
+    assert float(bear_lag.discrepancy(here, here, 1.0)[0]) == pytest.approx(0, abs=2e-3)
+    expected = np.sqrt(2 - 2 * np.exp(-8 / (2 * 3.0)))
+    assert float(bear_lag.discrepancy(here, there, 3.0)[0]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["bear-lag", "bcq-lag"])
+def test_policies_stay_within_the_data_and_turn_round_where_it_costs(name):
+    """Reward grows with the action; data lie in [0, 0.4]. With costs above 0.2 and a limit of 0.2, less is done."""
+    action = jax.random.uniform(jax.random.key(2), (ROWS,), minval=0.0, maxval=0.4)
+    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=(32,), cost_limit=0.2)
+    acts = {}
+    for cost in (0.0, 1.0):
+        data = one_step(action, action, cost * (action > 0.2))
+        changes = {"actor_learning_rate": 3e-3, "vae_hidden": 32, "proportional": 1.0, "integral": 0.01}
+        changes |= {"divergence_weight_rate": 3e-2, "kernel_variance": 0.5} if name == "bear-lag" else {}
+        state, _ = learned(name, problem, data, **changes)
+        acts[cost] = float(policy(problem, state.actor.params, jnp.zeros(1)).mode()[0])
+    assert 0.2 < acts[0.0] < 0.65
+    assert acts[1.0] < acts[0.0] - 0.02
+
+
+def test_targets_take_the_best_candidate_of_mixed_twins():
+    problem = Problem(observation_size=2, action_size=1, episode_length=1, hidden=(4,))
+    twins, hyper = init_twins(problem, jax.random.key(0)), BCQLag(candidates=3, ensemble_weight=0.75)
+    observation = jnp.broadcast_to(jax.random.normal(jax.random.key(1), (5, 2)), (3, 5, 2))
+    action = jax.random.uniform(jax.random.key(2), (3, 5, 1))
+    values = np.asarray(twin_values(problem, twins, observation, action))
+    expected = (0.75 * values.min(axis=0) + 0.25 * values.max(axis=0)).max(axis=0)
+    np.testing.assert_allclose(in_support.best_value(hyper, problem, twins, observation, action), expected, rtol=1e-5)
+
+
+def test_perturbation_moves_actions_by_no_more_than_its_bound():
+    problem = Problem(observation_size=2, action_size=2, episode_length=1, hidden=(4,))
+    hyper = BCQLag(perturbation=0.1)
+    params = bcq_lag.init(hyper, problem, jax.random.key(0)).perturbation.params
+    large = jax.tree.map(lambda x: 100 * x, params)
+    action = jax.random.uniform(jax.random.key(1), (64, 2), minval=-1.0)
+    moved = bcq_lag.moved(hyper, problem, large, jax.random.normal(jax.random.key(2), (64, 2)), action)
+    assert float(jnp.abs(moved - action).max()) == pytest.approx(0.1, abs=1e-3)
+    assert float(jnp.abs(moved).max()) <= 1
+
+
+def test_coptidice_reaches_the_linear_program_of_a_finite_cmdp():
+    """Three states, two actions: maximise reward over discounted distributions within the cost limit."""
+    discount, limit = 0.8, 40.0
+    target = np.array([[0, 1], [2, 0], [1, 2]])  # [state, action] -> state
+    reward = np.array([[0.1, 0.0], [0.5, 0.2], [0.0, 1.0]])
+    cost = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    problem = Problem(3, 1, 100, hidden=(), critic_layer_norm=False, discount=discount, cost_limit=limit)
+    allowed = float((1 - discount) * problem.discounted_cost_limit)
+    flow = np.zeros((3, 6))
+    for state in range(3):
+        for action in range(2):
+            flow[state, 2 * state + action] += 1
+            flow[target[state, action], 2 * state + action] -= discount
+    first = np.array([1 - discount, 0, 0])
+    solved = linprog(-reward.ravel(), cost.ravel()[None], [allowed], flow, first)
+    assert cost.ravel() @ solved.x == pytest.approx(allowed)  # the limit binds
+
+    state, action = np.divmod(np.tile(np.arange(6), 4), 2)
+    one_hot = jnp.eye(3)
+    steps = Transition(
+        one_hot[state],
+        jnp.asarray(action - 0.5, jnp.float32)[:, None],
+        jnp.asarray(reward[state, action], jnp.float32),
+        jnp.asarray(cost[state, action], jnp.float32),
+        jnp.ones(len(state)),
+        one_hot[target[state, action]],
+    )
+    batch = coptidice.Batch(steps, jnp.broadcast_to(one_hot[0], (len(state), 3)))
+    changes = {"value_learning_rate": 3e-3, "divergence_weight": 0.02, "cost_bound": 1e-5}
+    _, metrics = learned("coptidice", problem, batch, updates=20_000, multiplier_learning_rate=3e-3, **changes)
+    reached = {name: float(np.mean(values[-2000:])) for name, values in metrics.items()}
+    assert reached["weighted_cost"] == pytest.approx(allowed, abs=0.03)
+    assert reached["weighted_reward"] == pytest.approx(-solved.fun, abs=0.03)
+
+
+def test_best_ratio_maximises_what_the_divergence_is_the_conjugate_of():
+    ratios = jnp.linspace(1e-3, 8, 80_001)
+    for advantage in (-3.0, -0.2, 0.0, 0.7, 4.0):
+        best = ratios[jnp.argmax(ratios * advantage - coptidice.divergence(ratios))]
+        assert float(best) == pytest.approx(float(coptidice.best_ratio(jnp.float32(advantage))), abs=2e-3)
+
+
+def test_a_wider_cost_bound_is_more_pessimistic():
+    problem = Problem(2, 1, 10, hidden=(8,), cost_limit=3.0)
+    keys = jax.random.split(jax.random.key(0), 4)
+    steps = Transition(
+        jax.random.normal(keys[0], (64, 2)),
+        jax.random.uniform(keys[1], (64, 1)),
+        jnp.ones(64),
+        (jax.random.uniform(keys[2], (64,)) < 0.3).astype(jnp.float32),
+        jnp.ones(64),
+        jax.random.normal(keys[3], (64, 2)),
+    )
+    batch = coptidice.Batch(steps, steps.observation)
+    estimates = []
+    for bound in (1e-4, 0.3):
+        _, metrics = learned("coptidice", problem, batch, 3000, cost_bound=bound, multiplier_learning_rate=1e-2)
+        estimates.append(float(jnp.mean((metrics["cost_estimate"] - metrics["weighted_cost"])[-500:])))
+    assert estimates[1] > estimates[0] + 1e-3
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_every_offline_algorithm_trains_on_a_real_dataset(name, env, dataset, tiny):
+    hyper = override(tiny, algorithm=name, **{"bear_lag.vae_hidden": 8, "bcq_lag.vae_hidden": 8})
+    problem = from_environment(env, hyper)
+    state = pretrain.init(hyper, problem, jax.random.key(0))
+    after, metrics = jax.jit(pretrain.advance, static_argnums=4)(hyper, problem, dataset, state, 3)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.learner, metrics)))
+    before, now = (jax.tree.leaves(s.learner.actor.params) for s in (state, after))
+    assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True))
