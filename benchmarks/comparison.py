@@ -2,25 +2,27 @@
 
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
-    uv run python benchmarks/comparison.py report
+    uv run python benchmarks/comparison.py pairs-BallCircle
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
-`results/comparison/PART.json`; `report` makes tables and figures of all parts there are.
+`results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
-Cells are TASK-LIMIT-START. Offline policies start safe (the preset's offline stage) or unsafe (an unfinished one).
+pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. Other parts are
+cells, TASK-LIMIT-START. Offline policies start safe (the preset's offline stage) or unsafe (an unfinished one).
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import common
 import numpy as np
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
+from marvel_jax.hyper import OfflineName, OnlineName
 from marvel_jax.metrics import read_table
 from marvel_jax.report import comparison
 from marvel_jax.report.statistics import interval
@@ -28,6 +30,7 @@ from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.run import online_curves
 
 SEEDS = 8
+PAIR_SEEDS = 4
 CHUNK = 8  # one size everywhere, so that programs compile once for all parts
 UNFINISHED_UPDATES = 2_500  # of the offline stage: policies that still break the limit
 TUNED = (
@@ -88,10 +91,15 @@ def table(values: dict[str, Any], name: str) -> str:
 
 
 def search(work: Path, task: str) -> dict[str, Any]:
-    """Every method's best configuration of as many for each."""
+    """Every method's best configuration of as many for each: the defaults and those drawn."""
     found: dict[str, Any] = {}
     plain = [method for method in TUNED if method != "paper-fixed-multiplier"]
-    for methods, ranges, name in ((plain, RANGES, "pid"), (["paper-fixed-multiplier"], FIXED_RANGES, "fixed")):
+    parts = {
+        "pid": (plain, RANGES),
+        "fixed": (["paper-fixed-multiplier"], FIXED_RANGES),
+        "default": (list(TUNED), {}),
+    }
+    for name, (methods, ranges) in parts.items():
         text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEARCH["seeds"]}\n'
         text += f"seed = {SEARCH['seed']}\ndraws = {SEARCH['draws']}\n"
         text += table({"online.iterations": SEARCH["iterations"]}, "fixed") + table(ranges, "draw")
@@ -153,6 +161,19 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": methods}
 
 
+def pairs(work: Path, task: str) -> dict[str, Any]:
+    """Offline × online: every policy finetuned by every algorithm."""
+    algorithms = {"algorithm": list(get_args(OfflineName)), "online_algorithm": list(get_args(OnlineName))}
+    text = f'tasks = ["{task}"]\npreset = "quick"\nseeds = {PAIR_SEEDS}\n'
+    text += table({name: json.dumps(values) for name, values in algorithms.items()}, "product")
+    found: dict[str, dict[str, Any]] = {}
+    for run in runs_of(sweep(work, f"pairs-{task}", text)):
+        entry = found.setdefault(f"{run['algorithm']}, {run['online_algorithm']}", {name: [] for name in VALUES})
+        for name, column in VALUES.items():
+            entry[name].append(run[column])
+    return {"task": task, "cost_limit": find_task(task).cost_limit, "preset": "quick", "pairs": found}
+
+
 def condensed(curve: np.ndarray) -> dict[str, list[float]]:
     """Interquartile mean and 95 % band of `[runs, iterations]`, in four digits."""
     parts = zip(("iqm", "low", "high"), interval(curve), strict=True)
@@ -161,24 +182,18 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START, or report")
+    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START or pairs-TASK")
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:
-        if part == "report":
-            report()
-            continue
-        if part.startswith("search-"):
-            result = search(given.work, part.removeprefix("search-"))
+        kind, _, task = part.partition("-")
+        if kind in ("search", "pairs"):
+            result = {"search": search, "pairs": pairs}[kind](given.work, task)
         else:
             result = cell(given.work, part)
         FOLDER.mkdir(exist_ok=True)
         common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}", result)
         print(f"{part}: done", flush=True)
-
-
-def report() -> None:
-    """Tables and figures of all parts there are."""
 
 
 if __name__ == "__main__":

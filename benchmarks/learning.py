@@ -18,22 +18,17 @@ from typing import Any
 
 import common
 import jax
-import jax.numpy as jnp
-import marvel_envs
 import numpy as np
 
-from marvel_jax import diagnostics, runfolder, stages
+from marvel_jax import diagnosis, runfolder, stages
 from marvel_jax import pipeline as pipelines
 from marvel_jax.config import RunConfig, find_task, preset_hyper
 from marvel_jax.console import Reporter
 from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import Aggregation, override
-from marvel_jax.networks import aggregate, twin_values
+from marvel_jax.hyper import override
 from marvel_jax.pipeline import Pipeline
-from marvel_jax.problem import from_environment
 from marvel_jax.report import figures
 from marvel_jax.report.summarize import summarize
-from marvel_jax.seeds import map_seeds
 
 METHODS = ("marvel", "marvel-feed-forward", "marvel-initial", "marvel-paper", "warm-start", "from-scratch")
 UNFINISHED_UPDATES = 2_500  # of CPQ: the policy still breaks the limit
@@ -141,46 +136,25 @@ def critics(states: int = 256) -> None:
     report = {}
     for task in common.TASKS:
         source, work = offline_policies(task, None), Path(tempfile.mkdtemp())
-        env, data = marvel_envs.make(task), load_shipped(task)
-        rows = np.random.default_rng(0).choice(len(data.ends), states, replace=False)
-        physics = diagnostics.physics_at(env, data.physics, rows)
-        observation, action = data.transitions.observation[rows], data.transitions.action[rows]
         report[task] = {}
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
-            config = config_of(task, method)
-            pipeline = run(config, work / method, source, stages.ALIGN)
-            problem = from_environment(env, config.hyper)
-            offline = pipeline.outcome.states[stages.PRETRAIN].learner
-
-            def truth(_, one, env=env, problem=problem, physics=physics, action=action):
-                actor, key = one
-                return diagnostics.monte_carlo(env, problem, actor, physics, jnp.asarray(action), key)
-
-            real = jax.jit(map_seeds(truth))(None, (offline.actor.params, pipeline.batch.key))
-            after = pipeline.outcome.states[stages.ALIGN]
-            for when, learner in (("before", offline), (f"after, {label}", after)):
-                report[task][when] = against_truth(problem, learner, real, observation, action)
+            pipeline = run(config_of(task, method), work / method, source, stages.ALIGN)
+            found = diagnosis.critics_against_truth(
+                pipeline, pipeline.outcome.states, load_shipped(task), states, jax.random.key(0)
+            )
+            for when, kinds in found["data"].items():
+                report[task][when if when == "before" else f"{when}, {label}"] = {
+                    kind: {
+                        "rank_correlation": entry["rank_correlation"],
+                        "bias": entry["bias"],
+                        "median_rank_correlation": float(np.nanmedian(entry["rank_correlation"])),
+                        "mean_truth": float(np.mean(entry["truth"])),
+                    }
+                    for kind, entry in kinds.items()
+                }
         print(task, json.dumps(report[task], indent=1), flush=True)
         shutil.rmtree(work)
     common.write("learning-critics", "python benchmarks/learning.py critics", {"states": states, "tasks": report})
-
-
-def against_truth(problem: Any, learner: Any, real: Any, observation: Any, action: Any) -> dict[str, Any]:
-    """Agreement of each seed's reward and cost critics with its policy's true values."""
-    found = {}
-    aggregations: dict[str, Aggregation] = {"reward": "min", "cost": "max"}
-    for name, how in aggregations.items():
-        twins = getattr(learner, f"{name}_critic").params
-
-        def value(twins: Any, how: Aggregation = how) -> jax.Array:
-            return aggregate(twin_values(problem, twins, observation, action), how)
-
-        values = jax.vmap(value)(twins)
-        per_seed = [diagnostics.agreement(v, t) for v, t in zip(values, getattr(real, name), strict=True)]
-        found[name] = {key: [seed[key] for seed in per_seed] for key in per_seed[0]}
-        found[name]["median_rank_correlation"] = float(np.nanmedian(found[name]["rank_correlation"]))
-        found[name]["mean_truth"] = float(np.mean(getattr(real, name)))
-    return found
 
 
 def variants(part: str, task: str, forms: dict[str, dict[str, Any]], seeds: int, own_offline_stage: bool) -> None:

@@ -1,9 +1,11 @@
 """Offline-to-online safe reinforcement learning in JAX: every stage a pure function over pytrees.
 
 Modules of `init`/`update` pairs, to be jitted and vmapped:
-  cpq           offline pretraining (Constraints Penalized Q-Learning)
+  cpq, bear_lag, bcq_lag, coptidice, cloning
+                offline pretraining
   align         value pre-alignment and multiplier pre-alignment
-  sac_lag       SAC with a Lagrange multiplier
+  sac_lag, td3_lag, ppo_lag
+                online finetuning under a Lagrange multiplier
   multipliers   fixed, dual ascent, PID and adaptive PID
   control       the loop around a multiplier: pre-alignment at every iteration, and the controller's units
 
@@ -18,7 +20,7 @@ A whole experiment:
   Hyper         every hyperparameter; `override(hyper, **{"gains.integral": 1e-3})` changes some
   Problem       sizes and objective, as the update functions see them
   Transition    the unit of experience
-  METHODS       which parts of the recipe each method uses
+  METHODS       the methods by name: what each changes in the defaults
   load_shipped  the small dataset of a task that comes with the package
   load_dataset  any dataset in DSRL's HDF5 layout
 
@@ -30,7 +32,13 @@ from typing import Any
 
 _WHERE = {
     "cpq": ("marvel_jax.algorithms.cpq", None),
+    "bear_lag": ("marvel_jax.algorithms.bear_lag", None),
+    "bcq_lag": ("marvel_jax.algorithms.bcq_lag", None),
+    "coptidice": ("marvel_jax.algorithms.coptidice", None),
+    "cloning": ("marvel_jax.algorithms.cloning", None),
     "sac_lag": ("marvel_jax.algorithms.sac_lag", None),
+    "td3_lag": ("marvel_jax.algorithms.td3_lag", None),
+    "ppo_lag": ("marvel_jax.algorithms.ppo_lag", None),
     "align": ("marvel_jax.align", None),
     "multipliers": ("marvel_jax.multipliers", None),
     "control": ("marvel_jax.control", None),

@@ -6,7 +6,7 @@ from typing import Any
 
 import tyro
 
-from marvel_jax.commands import compare, learn, options, shared, sweep, tools
+from marvel_jax.commands import compare, diagnose, learn, options, shared, sweep, tools
 from marvel_jax.errors import UserError
 
 _TYRO = (tyro.conf.OmitSubcommandPrefixes,)
@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "evaluate": (options.Evaluate, tools.evaluate_command),
     "plot": (options.Plot, tools.plot_command),
     "compare": (options.Compare, compare.compare_command),
+    "diagnose": (options.Diagnose, diagnose.diagnose_command),
     "collect": (options.Collect, tools.collect_command),
     "tasks": (options.Tasks, tools.tasks_command),
     "methods": (options.Methods, tools.methods_command),

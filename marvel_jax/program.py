@@ -59,6 +59,10 @@ class Program:
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         return jax.device_put(Batch(stacked, keys), self._by_run)
 
+    def place(self, states: Any) -> Any:
+        """States of a batch's runs, on axis 0, where this program wants them."""
+        return jax.device_put(states, self._by_run)
+
     def start(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
         """The stage's first state, given the final states of those before it; runs on axis 0."""
         if stage.name not in self._starts:

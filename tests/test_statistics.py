@@ -192,3 +192,45 @@ def test_methods_are_listed(capsys):
     assert {"marvel", "marvel-paper", "jsrl", "pex", "cal-ql"} <= {row["method"] for row in listed}
     assert all(row["summary"] and row["source"] for row in listed)
     assert "random networks" in marvel(capsys, "methods")[1]
+
+
+def test_diagnose_measures_critics_multipliers_and_gains(finished, tmp_path, capsys):
+    out = tmp_path / "diagnosis"
+    code, text, _ = marvel(
+        capsys, "diagnose", str(finished), "--states", "8", "--seeds", "1", "--out", str(out), "--json"
+    )
+    assert code == 0
+    found = json.loads(text)
+    assert found == {**json.loads((out / "diagnosis.json").read_text()), "written": found["written"]}
+    assert set(found["critics"]) == {"data", "random"}
+    assert set(found["critics"]["data"]) == {"before", "after"}
+    assert len(found["critics"]["data"]["after"]["cost"]["bias"]) == 2  # seeds
+    fixed = found["fixed"]
+    assert len(fixed["reward"]) == len(fixed["multipliers"])
+    dual = 0.1 * np.asarray(fixed["reward"]) - np.asarray(fixed["multipliers"])[:, None] * (
+        np.asarray(fixed["cost"]) - 20
+    )
+    np.testing.assert_allclose(fixed["dual"], dual, rtol=1e-4)
+    assert fixed["optimal"] == fixed["multipliers"][int(np.argmin(dual.mean(axis=1)))]
+    assert np.shape(found["gains"]["violation"]) == (5, 5, 1)
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "diagnosis.json",
+        *(f"{n}.png" for n in ("critics", "fixed-multipliers", "initial-multipliers", "gains")),
+    }
+    code, _, err = marvel(capsys, "diagnose", str(finished), "--out", str(out))
+    assert code == 2
+    assert "nothing is overwritten" in err
+
+
+def test_an_offline_algorithm_s_own_multiplier_is_found(tmp_path, capsys):
+    out = tmp_path / "bear"
+    small = ("--bear-lag.vae-hidden", "8", "--bear-lag.candidates", "2")
+    words = ("run", "BallRun", *TINY, *small, "--algorithm", "bear-lag", "--online-algorithm", "td3-lag")
+    assert marvel(capsys, *words, "--seeds", "1", "--out", str(out), "--quiet")[0] == 0
+    code, text, _ = marvel(capsys, "diagnose", str(out), "--parts", "fixed", "--seeds", "1")
+    assert code == 0
+    assert "own multiplier: 0" in text  # the first updates see no cost above the limit
+    code, _, err = marvel(capsys, "run", "BallRun", "--method", "warm-start", "--algorithm", "bc")
+    assert code == 2
+    assert "bc has none" in err

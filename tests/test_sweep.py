@@ -17,6 +17,7 @@ from command_line import TINY_SWEEP, marvel
 from marvel_jax import checkpoint, experiment
 from marvel_jax.errors import UserError
 from marvel_jax.rollout import episodes
+from marvel_jax.sweeps import plan, run
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.folder import SweepFolder
 
@@ -66,6 +67,30 @@ def test_a_run_of_a_sweep_equals_the_run_alone(whole, env, dataset):
     results, _ = tables(whole)
     np.testing.assert_allclose(results["reward"][5], alone.final.reward.mean(), rtol=1e-3)
     np.testing.assert_allclose(results["offline_cost"][5], alone.offline.cost.mean(), rtol=1e-3)
+
+
+def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alone(tmp_path, capsys, monkeypatch):
+    done, do_common = [], run._do_common
+
+    def watched(folder, chunk, programs, common, stage, *rest):
+        done.append((stage, len(common.runs)))
+        return do_common(folder, chunk, programs, common, stage, *rest)
+
+    monkeypatch.setattr(run, "_do_common", watched)
+    monkeypatch.setattr(plan, "KEPT_GROUPS", 1)  # every program is let go, and comes back
+    methods = ("marvel", "marvel-initial", "warm-start")
+    asked = ("sweep", "--tasks", "BallRun", "--seeds", "2", *TINY_SWEEP, "--methods")
+    out = tmp_path / "together"
+    assert marvel(capsys, *asked, *methods, "--out", str(out), "--quiet")[0] == 0
+    assert done == [("pretrain", 2), ("align", 2)]
+    assert not (out / "common").exists()
+    results, measured = tables(out)
+    monkeypatch.undo()
+    alone = tmp_path / "alone"
+    assert marvel(capsys, *asked, "warm-start", "--out", str(alone), "--quiet")[0] == 0
+    chex.assert_trees_all_equal(tables(alone)[0]["reward"], results["reward"][4:])
+    of_last = [loss for number, loss in zip(measured["run"], measured["reward_loss"], strict=True) if number >= 4]
+    chex.assert_trees_all_equal(tables(alone)[1]["reward_loss"], of_last)
 
 
 def test_policies_can_be_read_and_played(whole, env):
@@ -197,8 +222,6 @@ def test_a_dry_run_plans_and_leaves_nothing(tmp_path, capsys, monkeypatch):
 
 
 def test_a_sweep_that_fits_no_memory_says_what_one_run_needs(monkeypatch, capsys, tmp_path):
-    from marvel_jax.sweeps import plan
-
     monkeypatch.setattr(plan, "available", lambda: 1000)
     code, _, err = marvel(capsys, *ASKED, "--out", str(tmp_path / "no"))
     assert code == 2

@@ -1,4 +1,4 @@
-"""The guide to one's own environment, as it is written, and what registering refuses."""
+"""The guides to one's own environment and method, as they are written, and what registering refuses."""
 
 import json
 import re
@@ -12,11 +12,14 @@ import pytest
 from brax.envs.fast import Fast
 from command_line import TINY, marvel
 
-GUIDE = Path(__file__).parent.parent / "docs" / "your-own-environment.md"
+from marvel_jax.algorithms.registry import OFFLINE
+from marvel_jax.methods import METHODS
+
+DOCS = Path(__file__).parent.parent / "docs"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+def blocks(language: str, guide: str = "your-own-environment.md") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / guide).read_text(), re.DOTALL)
 
 
 def test_the_guide_works(tmp_path, monkeypatch, capsys):
@@ -29,6 +32,28 @@ def test_the_guide_works(tmp_path, monkeypatch, capsys):
     code, out, _ = marvel(capsys, *evaluated, "--episodes", "2", "--json")
     assert code == 0
     assert json.loads(out)["task"] == "MyTask"
+
+
+def test_the_guide_to_methods_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    guide = "your-own-method.md"
+    module, *algorithm = blocks("python", guide)
+    Path("my_methods.py").write_text(module)
+    listed, mine, other, compared = (shlex.split(line)[1:] for line in blocks("bash", guide)[0].splitlines())
+    try:
+        assert "waits" in marvel(capsys, *listed)[1]
+        for words in (mine, other):
+            assert marvel(capsys, *words, *TINY, "--seeds", "1", "--quiet")[0] == 0
+        code, out, _ = marvel(capsys, *compared)
+        assert code == 0
+        assert "cautious" in out
+        names = {}
+        for block in algorithm:
+            exec(block, names)
+        assert jnp.isfinite(names["result"].final.reward).all()
+    finally:
+        METHODS.pop("cautious", None)
+        OFFLINE.pop("bc-frugal", None)
 
 
 @pytest.mark.parametrize(

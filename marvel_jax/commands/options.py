@@ -148,6 +148,8 @@ class Tasks:
 class Methods:
     """List the methods that `marvel run --method` knows: what each does and what it changes."""
 
+    env_module: str | None = None
+    """A Python file or module of yours that adds methods (see docs/your-own-method.md)."""
     json: Flag[bool] = False
     """Print one JSON object per line."""
 
@@ -227,6 +229,33 @@ class Compare:
     """Folder to make, for the table as JSON, CSV and Markdown, and for figures."""
     json: Flag[bool] = False
     """Print one JSON object."""
+
+
+DiagnosisPart = Literal["critics", "fixed", "initial", "gains"]
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """What a finished run's critics, multiplier and gains were worth.
+
+    critics: Q against Monte-Carlo values before and after value pre-alignment, at the dataset's states. fixed: the
+    online stage under fixed multipliers, and the best of them. initial: from other first multipliers. gains: a map of
+    K_p and K_i."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    parts: tuple[DiagnosisPart, ...] = ("critics", "fixed", "initial", "gains")
+    """Which parts."""
+    states: int = 256
+    """States at which critics are compared with the truth."""
+    seeds: int = 2
+    """How many of the run's seeds finetune again, at every point of a grid."""
+    seed: int = 0
+    """Seed of the chosen states."""
+    out: Path | None = None
+    """Folder to make. Default: diagnosis/ of the run."""
+    json: Flag[bool] = False
+    """No progress; print one JSON object."""
 
 
 @dataclass(frozen=True)

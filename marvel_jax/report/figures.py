@@ -81,7 +81,8 @@ def dress(panel: Axes) -> None:
 
 def _legend(axes: Axes) -> None:
     """Beside the panel, where it hides no seed."""
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _title(runs: list[RunData]) -> str:

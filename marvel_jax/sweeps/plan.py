@@ -26,6 +26,8 @@ from marvel_jax.transitions import Transition
 # On CPUs runs are done in turn, so that larger chunks gain nothing and lose more when they are interrupted.
 CPU_RUNS_PER_DEVICE = 16
 MEMORY_SHARE = 0.8  # of what is available
+# Groups whose programs are kept. Each is thousands of mappings of memory on CPUs, and a process has some 65,000.
+KEPT_GROUPS = 4
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,20 @@ def chunks(parts: Sequence[Group], sizes: Sequence[int]) -> list[Chunk]:
 class Programs:
     """The programs of a sweep's groups, each compiled once for its chunk size, and only when it is needed.
 
-    Programs of one task share its environment and its dataset on the devices.
+    Only those of a few groups are kept; others come back from JAX's cache on disk. Programs of one task share its
+    environment and its dataset on the devices.
     """
 
     def __init__(self, request: Request, parts: Sequence[Group]):
         self._request, self._parts = request, parts
         self._tasks: dict[str, tuple[SafetyEnv, Transition]] = {}
         self._made: dict[tuple[int, int], Program] = {}
+        self._seconds_before = 0.0
 
     def get(self, group: int, size: int) -> Program:
         """The program of a group for chunks of a size. Raises a `UserError` for a dataset that cannot be used."""
         if (group, size) not in self._made:
+            self._make_room(group)
             task = self._parts[group].task
             program = Program(*self.task(group), self._parts[group].runs[0].point.hyper, size)
             self._tasks[task] = program.env, program.dataset  # where it is now, no other program moves it again
@@ -107,6 +112,15 @@ class Programs:
             path = self._request.datasets.get(task) or datasets.shipped_path(task)
             self._tasks[task] = marvel_envs.make(task), datasets.load(path, find_task(task)).transitions
         return self._tasks[task]
+
+    def _make_room(self, group: int) -> None:
+        """Lets the programs of the earliest group go, if there are too many."""
+        groups = list(dict.fromkeys(made for made, _ in self._made))
+        if group in groups or len(groups) < KEPT_GROUPS:
+            return
+        for key in [key for key in self._made if key[0] == groups[0]]:
+            self._seconds_before += self._made.pop(key).compile_seconds
+        jax.clear_caches()
 
     @property
     def datasets(self) -> dict[str, str]:
@@ -122,7 +136,7 @@ class Programs:
     @property
     def compile_seconds(self) -> float:
         """Spent on compiling so far."""
-        return sum(program.compile_seconds for program in self._made.values())
+        return self._seconds_before + sum(program.compile_seconds for program in self._made.values())
 
     @property
     def count(self) -> int:

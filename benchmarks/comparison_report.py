@@ -1,0 +1,114 @@
+"""Tables and figures of the comparison, from its committed results.
+
+    uv run python benchmarks/comparison_report.py
+
+Writes `results/comparison/PART.md` and figures for every part there is, and `overall.md`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import matplotlib.pyplot as plt
+import numpy as np
+from comparison import FOLDER, METHODS, PAIR_SEEDS, TUNED, VALUES
+
+from marvel_jax.config import find_task
+from marvel_jax.hyper import OfflineName, OnlineName
+from marvel_jax.report import comparison, comparison_files
+from marvel_jax.report.figures import LIMIT_COLOR, dress
+from marvel_jax.report.statistics import interquartile_mean, stratified_interval
+
+
+def main() -> None:
+    """Everything there is."""
+    cells = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*-*-*.json"))}
+    for part, found in cells.items():
+        entries = [entry_of(found, method) for method in found["methods"]]
+        result = comparison.compare(entries)
+        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}")
+        comparison_files.draw(entries, result, FOLDER / part)
+        draw_curves(found, FOLDER / part / "curves.png")
+    (FOLDER / "overall.md").write_text(overall(cells))
+    for path in sorted(FOLDER.glob("pairs-*.json")):
+        path.with_suffix(".md").write_text(pairs_table(json.loads(path.read_text())))
+
+
+def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
+    found = cell["methods"][method]
+    values = {name: np.asarray(found["values"][name]) for name in VALUES} | {"settled": np.asarray(found["settled"])}
+    return comparison.Entry(
+        method, cell["task"], cell["cost_limit"], cell["episodes"], tuple(found["seeds"]), values, {}
+    )
+
+
+def draw_curves(cell: dict[str, Any], path: Path) -> None:
+    """Reward and cost while finetuning, of the methods that were tuned, six to a row."""
+    rows = [TUNED[:6], TUNED[6:]]
+    figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout="constrained", sharex=True)
+    figure.suptitle(
+        f"{cell['task']}, cost limit {cell['cost_limit']:g}, {cell['start']} start: 95 % bands", fontsize=10
+    )
+    for methods, panels in zip(rows, axes, strict=True):
+        for panel, name in zip(panels, ("reward", "cost"), strict=True):
+            dress(panel)
+            for index, method in enumerate(methods):
+                curve = cell["methods"][method]["curves"][name]
+                x = np.arange(1, len(curve["iqm"]) + 1) * cell["episodes"] / len(curve["iqm"])
+                panel.plot(x, curve["iqm"], color=f"C{index}", label=method, linewidth=1.4)
+                panel.fill_between(x, curve["low"], curve["high"], color=f"C{index}", alpha=0.12, linewidth=0)
+            panel.set_ylabel(f"{name} per episode")
+        panels[1].axhline(cell["cost_limit"], color=LIMIT_COLOR, linestyle="--", linewidth=1)
+        panels[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for panel in axes[1]:
+        panel.set_xlabel("online episodes")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def overall(cells: dict[str, Any]) -> str:
+    """All cells of one kind of start together: interquartile means over tasks and seeds, resampled task by task."""
+    lines = ["# Over all cells\n"]
+    for start in ("safe", "unsafe"):
+        of_start = {part: cell for part, cell in cells.items() if cell["start"] == start}
+        if not of_start:
+            continue
+        lines += [f"\n## {start} starts ({', '.join(of_start)})\n"]
+        lines += [
+            "| method | normalized reward | cost / limit | violation / limit | safe runs |",
+            "|---|---|---|---|---|",
+        ]
+        for method in METHODS:
+            entries = [entry_of(cell, method) for cell in of_start.values()]
+            numbers = {
+                "reward": [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
+                "cost": [e.values["cost"] / e.cost_limit for e in entries],
+                "violation": [e.values["violation"] / e.cost_limit for e in entries],
+            }
+            shown = []
+            for values in numbers.values():
+                center, low, high = (float(x) for x in stratified_interval(values))
+                shown.append(f"{center:.2f} [{low:.2f}, {high:.2f}]")
+            safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
+            lines.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
+    return "\n".join(lines) + "\n"
+
+
+def pairs_table(found: dict[str, Any]) -> str:
+    """Final reward / cost by offline and online algorithm."""
+    names = {"offline": get_args(OfflineName), "online": get_args(OnlineName)}
+    lines = [f"# {found['task']}: offline × online, final reward / cost (start → end), method marvel\n"]
+    lines += [f"| offline | start | {' | '.join(names['online'])} |", "|---|---|" + "---|" * len(names["online"])]
+    for offline in names["offline"]:
+        rows = [found["pairs"][f"{offline}, {online}"] for online in names["online"]]
+        cells = [f"{interquartile_mean(r['reward']):.0f} / {interquartile_mean(r['cost']):.1f}" for r in rows]
+        start = f"{interquartile_mean(rows[0]['start_reward']):.0f} / {interquartile_mean(rows[0]['start_cost']):.1f}"
+        lines.append(f"| {offline} | {start} | {' | '.join(cells)} |")
+    lines.append(
+        f"\nInterquartile means of {PAIR_SEEDS} seeds, preset {found['preset']}, cost limit {found['cost_limit']:g}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
