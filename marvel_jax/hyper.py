@@ -323,9 +323,9 @@ class Hyper:
     evaluation_episodes: int = static(20)
     """Fresh episodes per seed and policy (mean and sampled) in evaluations (static)."""
     algorithm: OfflineName = static("cpq")
-    """Offline algorithm (static)."""
+    """Offline algorithm (static). coptidice, bc and bc-safe have no critics that a method could start from."""
     online_algorithm: OnlineName = static("sac-lag")
-    """Online algorithm (static)."""
+    """Online algorithm (static). Each works with every multiplier and with value pre-alignment."""
     method: Method = Method()
     """Which parts of the recipe are used; set as a whole by --method."""
     pretrain: Pretraining = Pretraining()

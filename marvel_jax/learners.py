@@ -92,11 +92,13 @@ def conservative(
 
     Source: Cal-QL, Nakamoto et al., NeurIPS 2023, with the policy's own actions in place of their log-sum-exp.
     """
+    returns = batch.return_to_go
+    assert returns is not None, "conservative critics need transitions with return_to_go"
 
     def whole(twins: Twins) -> jax.Array:
         own = twin_values(problem, twins, batch.observation, own_action)
         seen = twin_values(problem, twins, batch.observation, batch.action)
-        gap = jnp.mean(jnp.maximum(own, batch.return_to_go) - seen, axis=-1)
+        gap = jnp.mean(jnp.maximum(own, returns) - seen, axis=-1)
         return loss(twins) + weight * jnp.sum(gap)
 
     return whole

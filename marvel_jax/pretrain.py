@@ -1,5 +1,6 @@
 """The offline stage: minibatches of a fixed dataset through an offline algorithm, in one scan."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,8 +8,10 @@ import jax.numpy as jnp
 from flax import struct
 
 from marvel_jax.algorithms.registry import OFFLINE
+from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import Problem, offline
+from marvel_jax.trajectories import episode_costs
 from marvel_jax.transitions import Transition
 
 
@@ -18,6 +21,22 @@ class State(struct.PyTreeNode):
     learner: Any
     step: jax.Array
     key: jax.Array
+
+
+def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
+    """Refuses what the offline algorithm cannot learn from.
+
+    Raises:
+      UserError: Saying what is missing.
+    """
+    limits = [float(hyper.cost_limit) for hyper in hypers if hyper.algorithm == "bc-safe"]
+    if limits:
+        cheapest = float(jnp.min(episode_costs(dataset)))
+        if min(limits) < cheapest:
+            raise UserError(
+                f"bc-safe: no episode of the dataset costs {min(limits):g} or less; the cheapest costs {cheapest:g}. "
+                "Raise --cost-limit, or use --algorithm bc."
+            )
 
 
 def init(hyper: Hyper, problem: Problem, key: jax.Array) -> State:

@@ -10,7 +10,7 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import experiment, stages
+from marvel_jax import experiment, pretrain, stages
 from marvel_jax.evaluate import Evaluation, evaluate
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import from_environment
@@ -54,7 +54,9 @@ class Program:
         self._evaluate = jax.jit(map_seeds(self._evaluate_one))
 
     def batch(self, hypers: Sequence[Hyper], seeds: Sequence[int]) -> Batch:
-        """The runs with given hyperparameters and seeds, on the devices."""
+        """The runs with given hyperparameters and seeds, on the devices. Raises as `pretrain.check`."""
+        if any(stage.name == stages.PRETRAIN for stage in self.plan):
+            pretrain.check(hypers, self.dataset)
         stacked = jax.tree.map(lambda *values: jnp.asarray(values, jnp.float32), *hypers)
         keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
         return jax.device_put(Batch(stacked, keys), self._by_run)

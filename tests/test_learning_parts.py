@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from marvel_jax import align
 from marvel_jax.algorithms import cpq, sac_lag
 from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
-from marvel_jax.networks import SquashedGaussian, init_actor, init_twins, policy, twin_values
+from marvel_jax.networks import (
+    SquashedGaussian,
+    init_actor,
+    init_twins,
+    init_value,
+    policy,
+    state_value,
+    twin_values,
+)
 from marvel_jax.normalization import LayerNorm
 from marvel_jax.problem import Problem, discounted_limit
 from marvel_jax.transitions import Transition
@@ -142,6 +150,8 @@ def test_value_alignment_converges_to_the_closed_form_on_a_finite_mdp(reward_ent
     start = align.init(
         actor, init_twins(problem, jax.random.key(1)), init_twins(problem, jax.random.key(2)), jax.random.key(4)
     )
+    values = (init_value(problem, jax.random.key(k)) for k in (8, 9))
+    start = align.with_values(start, *values)
 
     @jax.jit
     def aligned():
@@ -156,13 +166,15 @@ def test_value_alignment_converges_to_the_closed_form_on_a_finite_mdp(reward_ent
     )
     log_prob = np.mean(samples, axis=0)
     inverse = np.linalg.inv(np.eye(states) - discount * transition)
-    for twins, signal, entropy in (
-        (state.reward_critic.params, reward, reward_entropy),
-        (state.cost_critic.params, cost, cost_entropy),
+    aligned = state.critics
+    for twins, of_states, signal, entropy in (
+        (aligned.reward_twins, aligned.reward_value, reward, reward_entropy),
+        (aligned.cost_twins, aligned.cost_value, cost, cost_entropy),
     ):
         expected = inverse @ (signal - entropy * discount * transition @ log_prob)
         value = np.mean(twin_values(problem, twins, one_hot, jnp.zeros((states, 1))), axis=0)
         np.testing.assert_allclose(value, expected, atol=0.12)
+        np.testing.assert_allclose(state_value(problem, of_states, one_hot), expected, atol=0.12)
 
 
 def test_multiplier_alignment_with_linear_critics_has_its_closed_form():

@@ -9,6 +9,7 @@ from scipy.optimize import linprog
 from marvel_jax import pretrain, trajectories
 from marvel_jax.algorithms import bcq_lag, bear_lag, coptidice, in_support
 from marvel_jax.algorithms.registry import OFFLINE
+from marvel_jax.errors import UserError
 from marvel_jax.hyper import BCQLag, Hyper, override
 from marvel_jax.networks import init_twins, policy, twin_values
 from marvel_jax.problem import Problem, from_environment
@@ -68,6 +69,14 @@ def test_safe_cloning_draws_from_episodes_within_the_limit_alone(dataset):
         batch = OFFLINE["bc-safe"].source(problem, data, 512)(jax.random.key(0))
         assert float(batch.reward.max()) <= limit
         assert len(np.unique(batch.observation[:, 0])) > 50
+
+
+def test_safe_cloning_without_a_safe_episode_is_refused_with_the_cheapest(dataset):
+    dear = dataset.replace(cost=jnp.ones(len(dataset.cost)))
+    hyper = override(Hyper(), algorithm="bc-safe")
+    pretrain.check([hyper], dataset)
+    with pytest.raises(UserError, match="the cheapest costs 100"):
+        pretrain.check([override(hyper, cost_limit=50.0), hyper], dear)
 
 
 def test_discrepancy_of_two_points_has_its_closed_form():

@@ -231,6 +231,3 @@ def test_an_offline_algorithm_s_own_multiplier_is_found(tmp_path, capsys):
     code, text, _ = marvel(capsys, "diagnose", str(out), "--parts", "fixed", "--seeds", "1")
     assert code == 0
     assert "own multiplier: 0" in text  # the first updates see no cost above the limit
-    code, _, err = marvel(capsys, "run", "BallRun", "--method", "warm-start", "--algorithm", "bc")
-    assert code == 2
-    assert "bc has none" in err

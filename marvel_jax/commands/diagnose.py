@@ -45,8 +45,10 @@ def diagnose_command(options: Diagnose) -> int:
         found["initial"] = diagnosis.over_initial_multipliers(pipeline, states, INITIAL, seeds, reporter)
     if "gains" in options.parts:
         own = config.hyper.gains
-        grids = [[round(factor * gain, 6) for factor in GAIN_FACTORS] for gain in (own.proportional, own.integral)]
-        found["gains"] = diagnosis.over_gains(pipeline, states, *grids, seeds, reporter)
+        proportional, integral = (
+            [round(factor * gain, 6) for factor in GAIN_FACTORS] for gain in (own.proportional, own.integral)
+        )
+        found["gains"] = diagnosis.over_gains(pipeline, states, proportional, integral, seeds, reporter)
     paths = _write(config, found, out)
     if options.json:
         print(json.dumps({**short(found), "written": [str(path) for path in paths]}))
