@@ -64,7 +64,7 @@ def update(
 ) -> tuple[State, dict[str, jax.Array]]:
     """One step of policy evaluation towards the online objective.
 
-    y = r + γ·(min Q̄(s', a') − α_V·log π₀(a'|s')), y_c = c + γ·(Q̄_c(s', a') − α_{V,c}·log π₀(a'|s')), a' ~ π₀.
+    y = r + γ·(Q̄(s', a') − α_V·log π₀(a'|s')), y_c = c + γ·(Q̄_c(s', a') − α_{V,c}·log π₀(a'|s')), a' ~ π₀.
     Values of states, if there are any, follow Q(s, a), a ~ π₀: the data's own actions would say nothing of π₀'s.
 
     Args:
@@ -84,7 +84,7 @@ def update(
     )
     bootstrap = problem.discount * batch.discount
     reward_target = problem.reward_scale * batch.reward + bootstrap * (
-        aggregate(reward_next, "min") - hyper.reward_entropy * log_prob
+        aggregate(reward_next, hyper.reward_aggregation) - hyper.reward_entropy * log_prob
     )
     cost_target = batch.cost + bootstrap * (
         aggregate(cost_next, hyper.cost_aggregation) - hyper.cost_entropy * log_prob
@@ -124,7 +124,7 @@ def _align_values(hyper: ValueAlignment, problem: Problem, state: State, batch: 
     assert state.reward_value is not None
     assert state.cost_value is not None
     return state.replace(
-        reward_value=fit(state.reward_value, state.reward_critic, "min"),
+        reward_value=fit(state.reward_value, state.reward_critic, hyper.reward_aggregation),
         cost_value=fit(state.cost_value, state.cost_critic, hyper.cost_aggregation),
     )
 

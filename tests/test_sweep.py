@@ -93,6 +93,20 @@ def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alo
     chex.assert_trees_all_equal(tables(alone)[1]["reward_loss"], of_last)
 
 
+def test_points_are_compared_limit_by_limit(whole, capsys):
+    assert "none of these: marvel" in marvel(capsys, "compare", str(whole), "--reference", "pid")[2]
+    code, out, _ = marvel(capsys, "compare", str(whole), "--json")
+    assert code == 0
+    found = json.loads(out)["tables"]
+    assert [table["cost_limit"] for table in found] == [5.0, 20.0]
+    results, _ = tables(whole)
+    for number, table in enumerate(found):
+        assert table["entries"][0]["seeds"] == [0, 1, 2]
+        assert table["entries"][0]["violation"]["iqm"] == pytest.approx(
+            np.mean(results["violation"][3 * number : 3 * number + 3])
+        )
+
+
 def test_policies_can_be_read_and_played(whole, env):
     folder = SweepFolder(whole)
     request, _ = folder.read_plan()

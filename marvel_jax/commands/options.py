@@ -221,10 +221,14 @@ class Plot:
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare finished runs of one task, limit and budget: a table with intervals, and which differences hold up."""
+    """Compare finished runs of one task, limit and budget: a table with intervals, and which differences hold up.
+
+    Of a sweep all points are compared, in a table for each task, limit and budget."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Run folders, two or more. The first is the reference that the others are judged against."""
+    """Run folders, two or more, or one sweep folder."""
+    reference: str | None = None
+    """Label in the table of the one that the others are judged against. Default: the first."""
     out: Path | None = None
     """Folder to make, for the table as JSON, CSV and Markdown, and for figures."""
     json: Flag[bool] = False

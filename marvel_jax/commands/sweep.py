@@ -32,6 +32,7 @@ def sweep_command(options: Sweep) -> int:
         path, request = options.resume, _resumed(options)
     points = requests.expand(request)
     _check(options)
+    choice = writer_choice(options)
     for dataset in request.datasets.values():
         if not Path(dataset).is_file():
             raise UserError(f"There is no dataset at {dataset}.")
@@ -42,7 +43,7 @@ def sweep_command(options: Sweep) -> int:
     parts = plan.groups(request, points)
     if options.dry_run:
         return _dry_run(options, request, parts)
-    return _run(options, path, request, points, parts, share)
+    return _run(options, path, request, points, parts, share, choice)
 
 
 def _request(options: Sweep) -> Request:
@@ -130,14 +131,15 @@ def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
     return 0
 
 
-def _run(options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any) -> int:
+def _run(
+    options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any, choice: Any
+) -> int:
     from marvel_jax.console import Reporter
     from marvel_jax.pipeline import Interrupted
     from marvel_jax.sweeps import plan, run
     from marvel_jax.sweeps.folder import SweepFolder
 
     clock = time.monotonic()
-    choice = writer_choice(options)
     folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
     programs = plan.Programs(request, parts)
     if options.resume is None and share.index == 0:

@@ -12,6 +12,9 @@ from marvel_jax.errors import UserError
 from marvel_jax.report import statistics
 from marvel_jax.report.statistics import FEWEST
 from marvel_jax.runfolder import RunFolder
+from marvel_jax.sweeps import request as requests
+from marvel_jax.sweeps.folder import SweepFolder
+from marvel_jax.sweeps.run import online_curves
 
 WINDOW = 5  # iterations whose mean cost says whether a run is under the limit
 # What is compared, in whose favour a difference is, and with how many digits it is shown.
@@ -100,6 +103,39 @@ def entries_of_runs(paths: list[Path]) -> list[Entry]:
             words = {"task": "tasks", "cost_limit": "cost limits", "episodes": "numbers of online episodes"}
             raise UserError(f"These runs have different {words[name]} and cannot be compared: {which}.")
     return entries
+
+
+def entries_of_sweep(folder: SweepFolder) -> dict[str, list[Entry]]:
+    """A sweep's points that have results, by task, limit and budget; runs that diverged are left out.
+
+    Raises:
+      UserError: If it is no sweep, or has no finished chunk.
+    """
+    request, _ = folder.read_plan()
+    results = {row["run"]: row for row in folder.table("results").to_pylist()}
+    measured, found = folder.table("metrics"), {}
+    for index, point in enumerate(requests.expand(request)):
+        numbers = range(index * request.seeds, (index + 1) * request.seeds)
+        rows = [results[number] for number in numbers if number in results and not results[number]["diverged"]]
+        if not rows:
+            continue
+        online, limit = point.hyper.online, float(point.hyper.cost_limit)
+        episodes, runs = online.iterations * online.episodes, [row["run"] for row in rows]
+        curves = {name: online_curves(measured, name, runs)[:, : online.iterations] for name in ("reward", "cost")}
+        values = {name: np.asarray([row[name] for row in rows]) for name in ("reward", "cost", "violation")}
+        values |= {f"start_{name}": np.asarray([row[f"offline_{name}"] for row in rows]) for name in ("reward", "cost")}
+        values["settled"] = settled(curves["cost"], limit, episodes)
+        seeds = tuple(request.first_seed + run % request.seeds for run in runs)
+        entry = Entry(point.label, point.task, limit, episodes, seeds, values, curves)
+        found.setdefault(f"{point.task}-{limit:g}-{episodes}", []).append(entry)
+    return found
+
+
+def with_reference(entries: list[Entry], label: str | None) -> list[Entry]:
+    """The entries with that of a label first; as they are for None. Raises a `UserError` if there is none."""
+    if label is not None and label not in (labels := [entry.label for entry in entries]):
+        raise UserError(f"--reference {label} is none of these: {'; '.join(labels)}.")
+    return sorted(entries, key=lambda entry: label is not None and entry.label != label)
 
 
 def compare(entries: list[Entry]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from marvel_jax.report.figures import LIMIT_COLOR, dress
 from marvel_jax.report.statistics import FEWEST, performance_profile
 
 
+SHOWN_BANDS = 3  # more of them hide each other
+
+
 def _number(entry: dict[str, Any], digits: int) -> str:
     if entry["low"] is None:
         return f"{entry['iqm']:.{digits}f}"
@@ -145,7 +148,8 @@ def _intervals(result: dict[str, Any]) -> Figure:
 def _profiles(entries: list[Entry]) -> Figure:
     """Shares of seeds above each normalized reward, and at or below each cost."""
     task = task_spec(entries[0].task)
-    figure, (left, right) = _panels(2, 4.2, f"{entries[0].task}: share of seeds, pointwise 95 % bands")
+    bands = ", pointwise 95 % bands" if len(entries) <= SHOWN_BANDS else ""
+    figure, (left, right) = _panels(2, 4.2, f"{entries[0].task}: share of seeds{bands}")
     figure.set_size_inches(11, 4.2)
     rewards = [np.asarray(task.normalized_reward(entry.values["reward"])) for entry in entries]
     costs = [entry.values["cost"] for entry in entries]
@@ -157,7 +161,8 @@ def _profiles(entries: list[Entry]) -> Figure:
             center, low, high = performance_profile(sign * of_entry, sign * thresholds - (sign < 0) * 1e-9)
             style = "-" if index < 10 else "--"
             panel.plot(thresholds, center, style, color=f"C{index % 10}", label=entry.label, linewidth=1.4)
-            panel.fill_between(thresholds, low, high, color=f"C{index % 10}", alpha=0.08, linewidth=0)
+            if len(entries) <= SHOWN_BANDS:
+                panel.fill_between(thresholds, low, high, color=f"C{index % 10}", alpha=0.12, linewidth=0)
         panel.set_ylim(-0.02, 1.02)
     left.set_xlabel("normalized reward τ")
     left.set_ylabel("share with more than τ")
