@@ -18,7 +18,6 @@ from marvel_jax.report.comparison import MEASURES, Entry
 from marvel_jax.report.figures import LIMIT_COLOR, dress
 from marvel_jax.report.statistics import FEWEST, performance_profile
 
-
 SHOWN_BANDS = 3  # more of them hide each other
 
 
