@@ -6,13 +6,11 @@ import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import marvel_envs
 import numpy as np
-import pyarrow as pa
 
 from marvel_jax import checkpoint, metrics, stages
 from marvel_jax.config import RunConfig, find_task
@@ -23,6 +21,7 @@ from marvel_jax.evaluate import Evaluation
 from marvel_jax.program import Batch, Program
 from marvel_jax.runfolder import RunFolder, write_json
 from marvel_jax.simulate import Simulator, actors_of
+from marvel_jax.sources import FinishedRun, Source
 from marvel_jax.stages import Stage
 from marvel_jax.writers import Writers
 
@@ -54,38 +53,6 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-
-class Source(Protocol):
-    """Where a pipeline finds stages that need not be done again.
-
-    Attributes:
-      path: For people.
-      keeps_copy: Whether the pipeline's folder is to hold them too, so that it stands alone.
-    """
-
-    path: Path
-    keeps_copy: bool
-
-    def take(self, stage: str, total: int, shapes: Any) -> tuple[Any, pa.Table] | None:
-        """A stage's state after `total` updates in the structure of `shapes`, and its metrics; None if not here."""
-        ...
-
-
-class FinishedRun:
-    """Another run's folder as a source."""
-
-    keeps_copy = True
-
-    def __init__(self, folder: RunFolder):
-        self.folder, self.path = folder, folder.path
-
-    def take(self, stage: str, total: int, shapes: Any) -> tuple[Any, pa.Table] | None:
-        """As in `Source`."""
-        if checkpoint.latest_step(self.folder.checkpoints(stage)) != total:
-            return None
-        state = checkpoint.restore(self.folder.checkpoints(stage), shapes)
-        return state, metrics.of_stage(metrics.read(self.folder.metrics).table, stage)
 
 
 @dataclass

@@ -12,8 +12,9 @@ from marvel_jax.runfolder import RunFolder, write_json
 
 def compare_command(options: Compare) -> int:
     """Prints a table for each task, limit and budget, and writes it with figures if asked."""
-    sweep = len(options.runs) == 1 and (options.runs[0] / "sweep.json").exists()
-    if len(options.runs) < 2 and not sweep:
+    paths = list(options.runs)
+    sweep = len(paths) == 1 and (paths[0] / "sweep.json").exists()
+    if len(paths) < 2 and not sweep:
         raise UserError("Give two run folders or more, or one sweep; the first is what the others are compared with.")
     out = options.out
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -23,9 +24,9 @@ def compare_command(options: Compare) -> int:
     from marvel_jax.sweeps.folder import SweepFolder
 
     if sweep:
-        groups = comparison.entries_of_sweep(SweepFolder(options.runs[0]))
+        groups = comparison.entries_of_sweep(SweepFolder(paths[0]))
     else:
-        groups = {"": comparison.entries_of_runs(list(options.runs))}
+        groups = {"": comparison.entries_of_runs(paths)}
     results, written = [], []
     for name, entries in groups.items():
         results.append(comparison.compare(comparison.with_reference(entries, options.reference)))
@@ -34,7 +35,7 @@ def compare_command(options: Compare) -> int:
         if not options.json:
             print_table(results[-1])
     if out is not None and not sweep:
-        folders = [RunFolder(path) for path in options.runs]
+        folders = [RunFolder(path) for path in paths]
         written += draw_runs(folders, out, {folder.path: folder.read_summary() for folder in folders})
     if options.json:
         print(json.dumps({"tables": results, "written": [str(path) for path in written]}))

@@ -83,6 +83,7 @@ def _critics(options: Diagnose, config: Any, pipeline: Any, states: dict[str, An
 def _write(config: Any, found: dict[str, Any], out: Path) -> list[Path]:
     """`diagnosis.json` and a figure per part."""
     from marvel_jax.report import diagnosis_figures
+    from marvel_jax.report.figures import save
 
     limit, title = config.hyper.cost_limit, f"{config.task}, {config.method}"
     figures = {}
@@ -96,7 +97,7 @@ def _write(config: Any, found: dict[str, Any], out: Path) -> list[Path]:
     if "gains" in found:
         figures["gains"] = diagnosis_figures.gains(found["gains"], title)
     try:
-        paths = diagnosis_figures.save(figures, out)
+        paths = save(figures, out)
         write_json(out / "diagnosis.json", short(found))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from marvel_jax.report.comparison import MEASURES, Entry
-from marvel_jax.report.figures import LIMIT_COLOR, dress
+from marvel_jax.report.figures import LIMIT_COLOR, dress, save
 from marvel_jax.report.statistics import FEWEST, performance_profile
 
 SHOWN_BANDS = 3  # more of them hide each other
@@ -105,16 +105,10 @@ def write_csv(result: dict[str, Any], path: Path) -> None:
 
 def draw(entries: list[Entry], result: dict[str, Any], folder: Path) -> list[Path]:
     """Writes `intervals.png`, and with enough seeds `profiles.png`; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     figures = {"intervals": _intervals(result)}
     if not result["without_intervals"]:
         figures["profiles"] = _profiles(entries)
-    paths = []
-    for name, figure in figures.items():
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=130)
-        plt.close(figure)
-    return paths
+    return save(figures, folder)
 
 
 def _panels(count: int, height: float, title: str) -> tuple[Figure, list[Any]]:

@@ -1,6 +1,5 @@
 """Figures of `marvel diagnose`."""
 
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,17 +12,6 @@ from matplotlib.figure import Figure
 from marvel_jax.report.figures import LIMIT_COLOR, dress
 
 SHOWN_SEEDS = 4  # more points than theirs hide each other
-
-
-def save(figures: dict[str, Figure], folder: Path) -> list[Path]:
-    """Writes each as PNG; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, figure in figures.items():
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=130)
-        plt.close(figure)
-    return paths
 
 
 def _grid(rows: int, columns: int, title: str, size: tuple[float, float] = (3.4, 3.1)) -> tuple[Figure, Any]:

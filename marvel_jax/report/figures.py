@@ -30,13 +30,18 @@ class RunData:
 
 def draw(runs: list[RunData], folder: Path) -> list[Path]:
     """Writes `reward.png`, `cost.png`, `multiplier.png` and `outcome.png` for one run or several; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "reward": _one_curve(runs, "reward", "return per episode", _mark_start),
         "cost": _one_curve(runs, "cost", "cost per episode", _mark_limit),
         "multiplier": _multiplier(runs),
         "outcome": _outcome(runs),
     }
+    return save(figures, folder)
+
+
+def save(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """Writes each figure as NAME.png, and closes it; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"{name}.png")

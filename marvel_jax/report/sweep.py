@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter
 from rich.console import Console
 from rich.table import Table
 
-from marvel_jax.report.figures import LIMIT_COLOR, dress
+from marvel_jax.report.figures import LIMIT_COLOR, dress, save
 from marvel_jax.report.statistics import interval, summary
 from marvel_jax.report.summarize import PACKAGES
 from marvel_jax.sweeps.folder import SweepFolder
@@ -148,7 +148,6 @@ def print_plan(plan: dict[str, Any]) -> None:
 
 def draw(folder: SweepFolder, request: Request, points: list[Point], result: dict[str, Any], out: Path) -> list[Path]:
     """Per task: the points in the plane of cost and reward, the best ones' curves, and a figure per varied number."""
-    out.mkdir(parents=True, exist_ok=True)
     measured = folder.table("metrics")
     figures: dict[str, Figure] = {}
     for task in request.tasks:
@@ -159,12 +158,7 @@ def draw(folder: SweepFolder, request: Request, points: list[Point], result: dic
         figures[f"{task}-curves"] = _curves(task, entries[:SHOWN_CURVES], points, request, measured, result)
         for name in _varied_numbers(entries):
             figures[f"{task}-{name}"] = _against(task, name, entries)
-    paths = []
-    for name, figure in figures.items():
-        paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1], dpi=130)
-        plt.close(figure)
-    return paths
+    return save(figures, out)
 
 
 def _figure(title: str, panels: int) -> tuple[Figure, list[Any]]:
