@@ -23,10 +23,7 @@ def compare_command(options: Compare) -> int:
     from marvel_jax.report.comparison_files import print_table
     from marvel_jax.sweeps.folder import SweepFolder
 
-    if sweep:
-        groups = comparison.entries_of_sweep(SweepFolder(paths[0]))
-    else:
-        groups = {"": comparison.entries_of_runs(paths)}
+    groups = comparison.entries_of_sweep(SweepFolder(paths[0])) if sweep else {"": comparison.entries_of_runs(paths)}
     results, written = [], []
     for name, entries in groups.items():
         results.append(comparison.compare(comparison.with_reference(entries, options.reference)))
