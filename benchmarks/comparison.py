@@ -49,6 +49,7 @@ LIKE = {
     ),
 }
 METHODS = (*TUNED, *LIKE)
+DEFAULT = "marvel"
 # The search: the same number of configurations for every method, on seeds that no comparison uses.
 SEARCH = {"draws": 8, "seeds": 2, "seed": 100, "iterations": 40}
 RANGES = {
@@ -141,24 +142,33 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     fixed: dict[str, Any] = {"cost_limit": float(limit)}
     if start == "unsafe":
         fixed["pretrain.updates"] = UNFINISHED_UPDATES
-    text = f'tasks = ["{task}"]\nmethods = {json.dumps(METHODS)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
-    for method in METHODS:
-        text += table(tuned[LIKE.get(method, method)]["best"], f"by_method.{method}")
-    folder = sweep(work, part, text)
-    measured, methods = folder.table("metrics"), {}
-    for method in METHODS:
-        rows = [run for run in runs_of(folder) if run["method"] == method and not run["diverged"]]
-        numbers = [row["run"] for row in rows]
-        curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
-        methods[method] = {
-            "seeds": [row["seed"] for row in rows],
-            "diverged": SEEDS - len(rows),
-            "settings": tuned[LIKE.get(method, method)]["best"],
-            "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
-            "settled": comparison.settled(curves["cost"], float(limit), EPISODES).tolist(),
-            "curves": {name: condensed(curve) for name, curve in curves.items()},
-        }
-    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": methods}
+    settings = {method: tuned[LIKE.get(method, method)]["best"] for method in METHODS}
+
+    def asked(methods: tuple[str, ...]) -> str:
+        return f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
+
+    own = "".join(table(changes, f"by_method.{method}") for method, changes in settings.items())
+    folder = sweep(work, part, asked(METHODS) + own)
+    found = {method: outcome(folder, method, float(limit), settings[method]) for method in METHODS}
+    # What a user gets: settings chosen by hand, on these tasks, before there was a search.
+    plain = sweep(work, f"{part}-default", asked((DEFAULT,)))
+    found = {f"{DEFAULT}, defaults": outcome(plain, DEFAULT, float(limit), {}), **found}
+    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
+
+
+def outcome(folder: SweepFolder, method: str, limit: float, settings: dict[str, float]) -> dict[str, Any]:
+    """What came of a method's runs in a sweep."""
+    rows = [run for run in runs_of(folder) if run["method"] == method and not run["diverged"]]
+    numbers, measured = [row["run"] for row in rows], folder.table("metrics")
+    curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
+    return {
+        "seeds": [row["seed"] for row in rows],
+        "diverged": SEEDS - len(rows),
+        "settings": settings,
+        "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
+        "settled": comparison.settled(curves["cost"], limit, EPISODES).tolist(),
+        "curves": {name: condensed(curve) for name, curve in curves.items()},
+    }
 
 
 def pairs(work: Path, task: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import FOLDER, METHODS, PAIR_SEEDS, TUNED, VALUES
+from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES
 
 from marvel_jax.config import find_task
 from marvel_jax.hyper import OfflineName, OnlineName
@@ -43,8 +43,9 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
 
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
-    """Reward and cost while finetuning, of the methods that were tuned, six to a row."""
-    rows = [TUNED[:6], TUNED[6:]]
+    """Reward and cost while finetuning, of the methods that were tuned, in two rows."""
+    shown = [name for name in cell["methods"] if name in (*TUNED, f"{DEFAULT}, defaults")]
+    rows = [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
     figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout="constrained", sharex=True)
     figure.suptitle(
         f"{cell['task']}, cost limit {cell['cost_limit']:g}, {cell['start']} start: 95 % bands", fontsize=10
@@ -78,7 +79,7 @@ def overall(cells: dict[str, Any]) -> str:
             "| method | normalized reward | cost / limit | violation / limit | safe runs |",
             "|---|---|---|---|---|",
         ]
-        for method in METHODS:
+        for method in next(iter(of_start.values()))["methods"]:
             entries = [entry_of(cell, method) for cell in of_start.values()]
             numbers = {
                 "reward": [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
