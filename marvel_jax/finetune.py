@@ -2,20 +2,20 @@
 
 from typing import Any
 
-import flashbax
 import jax
 import jax.numpy as jnp
 from flax import struct
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import control, guides, rollout, trajectories
-from marvel_jax.algorithms.registry import ONLINE, Experience, Source
+from marvel_jax import control, guides, rollout
+from marvel_jax import replay as replays
+from marvel_jax.algorithms.registry import ONLINE, Experience
 from marvel_jax.guides import Guided
 from marvel_jax.hyper import Hyper, override
 from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
-from marvel_jax.transitions import Transition, blank, sample
+from marvel_jax.transitions import Transition
 
 
 class State(struct.PyTreeNode):
@@ -46,47 +46,13 @@ class State(struct.PyTreeNode):
         return Guided(self.learner.actor.params, self.guide, *twins)
 
 
-def _batch_size(hyper: Hyper) -> int:
-    return getattr(hyper, ONLINE[hyper.online_algorithm].part).batch_size
-
-
-def _replay(hyper: Hyper, problem: Problem):
-    """A buffer that holds exactly what the budget can produce."""
-    capacity = hyper.online.iterations * hyper.online.episodes * problem.episode_length
-    online_rows = _batch_size(hyper) - _offline_rows(hyper)
-    return flashbax.make_item_buffer(capacity, 1, max(online_rows, 1), add_sequences=True, add_batches=False)
-
-
-def _stored(hyper: Hyper, transitions: Transition) -> Transition:
-    """Transitions as replay keeps them."""
-    return _with_observations_as(hyper.online.replay_observations, transitions)
-
-
-def _with_observations_as(dtype: str, transitions: Transition) -> Transition:
-    return transitions.replace(
-        observation=transitions.observation.astype(dtype), next_observation=transitions.next_observation.astype(dtype)
-    )
-
-
-def _offline_rows(hyper: Hyper) -> int:
-    return round(_batch_size(hyper) * hyper.method.offline_fraction)
-
-
-def _wants_returns(hyper: Hyper) -> bool:
-    """Whether the updates need to know what came after each transition."""
-    return getattr(getattr(hyper, ONLINE[hyper.online_algorithm].part), "conservatism", 0) > 0
-
-
 def init(hyper: Hyper, problem: Problem, learner: Any, key: jax.Array, guide: Params | None = None) -> State:
     """The state before the first iteration of finetuning `learner`, beside `guide` if the method asks for one."""
-    one_row = blank(problem.observation_size, problem.action_size)
-    if _wants_returns(hyper):
-        one_row = one_row.replace(return_to_go=jnp.zeros(()))
-    keeps, kind = ONLINE[hyper.online_algorithm].keeps, hyper.method.guide
+    kind = hyper.method.guide
     return State(
         learner=learner,
         control=control.init(hyper),
-        replay=_replay(hyper, problem).init(_stored(hyper, one_row)) if keeps else None,
+        replay=replays.init(hyper, problem),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
         guide=None if kind == "none" else guides.init(kind, guide),
@@ -135,8 +101,8 @@ def learn(
     _, control_key, update_key = iteration_keys(state)
     algorithm = ONLINE[hyper.online_algorithm]
     costs = _episode_costs(hyper, played.cost, mean_action_episodes(hyper))
-    replay = _remembered(hyper, problem, state.replay, played)
-    experience = Experience(played, _batch_source(hyper, problem, dataset, replay))
+    replay = replays.add(hyper, problem, state.replay, played)
+    experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
     warmth = jnp.minimum(1.0, (state.iteration + 1) / (hyper.online.actor_warmup + 1))
     rate = f"{algorithm.part}.actor_learning_rate"
@@ -174,17 +140,6 @@ def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: A
     return jax.lax.cond(played <= hyper.online.warmup_steps, still, improved, state.learner, state.control)
 
 
-def _remembered(hyper: Hyper, problem: Problem, replay: Any, played: Rollout) -> Any:
-    """Replay with the episodes that were played."""
-    if replay is None:
-        return None
-    transitions = played.transitions
-    if _wants_returns(hyper):
-        transitions = trajectories.with_returns(problem, transitions, played.ended)
-    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), transitions)
-    return _replay(hyper, problem).add(replay, _stored(hyper, flat))
-
-
 def _episode_costs(hyper: Hyper, cost: jax.Array, mean_action: jax.Array) -> dict[str, jax.Array]:
     """Costs per episode, of all episodes and of the kind that is worse."""
     everything = jnp.mean(cost)
@@ -196,22 +151,3 @@ def _episode_costs(hyper: Hyper, cost: jax.Array, mean_action: jax.Array) -> dic
         }
     of_mean, of_sampled = jnp.mean(cost, where=mean_action), jnp.mean(cost, where=~mean_action)
     return {"cost": everything, "mean_action_cost": of_mean, "constraint_cost": jnp.maximum(of_mean, of_sampled)}
-
-
-def _batch_source(hyper: Hyper, problem: Problem, dataset: Transition, replay: Any) -> Source:
-    """What updates learn from: `key -> [batch_size]` transitions, partly online and partly offline."""
-    offline_rows, size = _offline_rows(hyper), _batch_size(hyper)
-    if offline_rows > 0 and _wants_returns(hyper):
-        dataset = trajectories.dataset_with_returns(problem, dataset)
-
-    def batch(key: jax.Array) -> Transition:
-        online_key, offline_key = jax.random.split(key)
-        parts = []
-        if offline_rows < size:
-            kept = _replay(hyper, problem).sample(replay, online_key).experience
-            parts.append(_with_observations_as("float32", kept))
-        if offline_rows > 0:
-            parts.append(sample(dataset, offline_rows, offline_key))
-        return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
-
-    return batch
