@@ -159,8 +159,9 @@ class ValueAlignment:
     """Entropy coefficient α_V in the reward target (the paper's optimism; 0 is off)."""
     cost_entropy: float = 0.0
     """Entropy coefficient α_{V,c} in the cost target (0 is off)."""
-    reward_aggregation: Aggregation = static("min")
-    """How the twin reward critics are combined in targets (static)."""
+    reward_aggregation: Aggregation = static("mean")
+    """How the twin reward critics are combined in targets (static). A frozen policy does not exploit their errors, so
+    the pessimism of min, the paper's, is bias alone."""
     cost_aggregation: Aggregation = static("mean")
     """How the twin cost critics are combined in targets (static); their max can diverge."""
     conservatism: float = static(0.0)

@@ -29,7 +29,7 @@ class Recipe:
 
 _NO_MPA = {"method.multiplier_alignment": "off"}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
-_PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0}
+_PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0, "alignment.reward_aggregation": "min"}
 _NO_VPA = {"method.value_alignment": False}
 _SCRATCH = {**_NO_MPA, **_NO_VPA, "method.actor": "random"}
 _MARVEL = "Marvel, arXiv 2412.04426"
@@ -119,7 +119,12 @@ METHODS: dict[str, Recipe] = {
     ),
     "cal-ql": Recipe(
         "offline policy; conservative reward critics, calibrated by the returns seen, offline and online",
-        {**_OFFLINE_NETWORKS, "alignment.conservatism": 1.0, "sac.conservatism": 1.0},
+        {
+            **_OFFLINE_NETWORKS,
+            "alignment.reward_aggregation": "min",
+            "alignment.conservatism": 1.0,
+            "sac.conservatism": 1.0,
+        },
         "Cal-QL, Nakamoto et al., NeurIPS 2023",
     ),
 }
