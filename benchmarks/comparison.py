@@ -2,13 +2,14 @@
 
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
-    uv run python benchmarks/comparison.py pairs-BallCircle
+    uv run python benchmarks/comparison.py pairs-BallCircle gains-BallCircle twins-BallRun
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
-pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. Other parts are
-cells, TASK-LIMIT-START. Offline policies start safe (the preset's offline stage) or unsafe (an unfinished one).
+pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. gains-TASK and
+twins-TASK vary settings of the default method. Other parts are cells, TASK-LIMIT-START. Offline policies start safe
+(the preset's offline stage) or unsafe (an unfinished one).
 """
 
 import argparse
@@ -61,6 +62,18 @@ RANGES = {
 FIXED_RANGES = {
     "sac.actor_learning_rate": RANGES["sac.actor_learning_rate"],
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
+}
+_LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
+STUDIES: dict[str, list[dict[str, Any]]] = {
+    "gains": [
+        {"gains.proportional": 1.5, "alignment.reward_aggregation": "min"},
+        {"gains.proportional": 0.5, "alignment.reward_aggregation": "min"},
+        {**_LESS, "alignment.reward_aggregation": "min"},
+        {"gains.proportional": 1.5, "alignment.reward_aggregation": "mean"},
+        {**_LESS, "alignment.reward_aggregation": "mean"},
+        {**_LESS, "gains.integral": 0.03, "alignment.reward_aggregation": "mean"},
+    ],
+    "twins": [{"alignment.reward_aggregation": how} for how in ("min", "mean")],
 }
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
@@ -184,6 +197,15 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
     return {"task": task, "cost_limit": find_task(task).cost_limit, "preset": "quick", "pairs": found}
 
 
+def study(work: Path, name: str, task: str) -> dict[str, Any]:
+    """Settings of the default method side by side, from safe and from unsafe starts."""
+    text = f'tasks = ["{task}"]\nmethods = ["{DEFAULT}"]\nseeds = {SEEDS}\n'
+    text += table({"pretrain.updates": [15_000, UNFINISHED_UPDATES]}, "product")
+    text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
+    groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
+    return {"tables": [comparison.compare(entries) for entries in groups.values()]}
+
+
 def condensed(curve: np.ndarray) -> dict[str, list[float]]:
     """Interquartile mean and 95 % band of `[runs, iterations]`, in four digits."""
     parts = zip(("iqm", "low", "high"), interval(curve), strict=True)
@@ -192,12 +214,14 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START or pairs-TASK")
+    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START, pairs-TASK, gains-TASK or twins-TASK")
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:
         kind, _, task = part.partition("-")
-        if kind in ("search", "pairs"):
+        if kind in STUDIES:
+            result = study(given.work, kind, task)
+        elif kind in ("search", "pairs"):
             result = {"search": search, "pairs": pairs}[kind](given.work, task)
         else:
             result = cell(given.work, part)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES
+from comparison import DEFAULT, FOLDER, PAIR_SEEDS, STUDIES, TUNED, VALUES
 
 from marvel_jax.config import find_task
 from marvel_jax.hyper import OfflineName, OnlineName
@@ -30,6 +30,9 @@ def main() -> None:
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
     (FOLDER / "overall.md").write_text(overall(cells))
+    for path in (path for name in STUDIES for path in sorted(FOLDER.glob(f"{name}-*.json"))):
+        tables = json.loads(path.read_text())["tables"]
+        path.with_suffix(".md").write_text("\n".join(comparison_files.markdown(table) for table in tables))
     for path in sorted(FOLDER.glob("pairs-*.json")):
         path.with_suffix(".md").write_text(pairs_table(json.loads(path.read_text())))
 
