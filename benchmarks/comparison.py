@@ -7,9 +7,9 @@
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
-pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. gains-TASK and
-twins-TASK vary settings of the default method. Other parts are cells, TASK-LIMIT-START. Offline policies start safe
-(the preset's offline stage) or unsafe (an unfinished one).
+pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. gains-TASK,
+twins-TASK and bias-TASK vary settings of the default method. Other parts are cells, TASK-LIMIT-START. Offline policies
+start safe (the preset's offline stage) or unsafe (an unfinished one).
 """
 
 import argparse
@@ -74,7 +74,9 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {**_LESS, "gains.integral": 0.03, "alignment.reward_aggregation": "mean"},
     ],
     "twins": [{"alignment.reward_aggregation": how} for how in ("min", "mean")],
+    "bias": [{"gains.initial": value} for value in (0.0, 0.5, 1.0, 2.0)],
 }
+SAFE_ONLY = ("bias",)  # of these
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {
@@ -198,9 +200,10 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
-    """Settings of the default method side by side, from safe and from unsafe starts."""
+    """Settings of the default method side by side, from safe starts and mostly from unsafe ones too."""
     text = f'tasks = ["{task}"]\nmethods = ["{DEFAULT}"]\nseeds = {SEEDS}\n'
-    text += table({"pretrain.updates": [15_000, UNFINISHED_UPDATES]}, "product")
+    if name not in SAFE_ONLY:
+        text += table({"pretrain.updates": [15_000, UNFINISHED_UPDATES]}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
     return {"tables": [comparison.compare(entries) for entries in groups.values()]}
@@ -214,7 +217,9 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", help="search-TASK, TASK-LIMIT-START, pairs-TASK, gains-TASK or twins-TASK")
+    parser.add_argument(
+        "parts", nargs="+", help="search-TASK, TASK-LIMIT-START, pairs-TASK, gains-TASK, twins-TASK or bias-TASK"
+    )
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:

@@ -82,7 +82,8 @@ def overall(cells: dict[str, Any]) -> str:
             "| method | normalized reward | cost / limit | violation / limit | safe runs |",
             "|---|---|---|---|---|",
         ]
-        for method in next(iter(of_start.values()))["methods"]:
+        everywhere = set.intersection(*(set(cell["methods"]) for cell in of_start.values()))
+        for method in (name for name in next(iter(of_start.values()))["methods"] if name in everywhere):
             entries = [entry_of(cell, method) for cell in of_start.values()]
             numbers = {
                 "reward": [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
