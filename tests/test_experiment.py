@@ -101,6 +101,17 @@ def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
         chex.assert_trees_all_equal_shapes_and_dtypes(advanced, states[stage.name])
 
 
+@pytest.mark.parametrize("online", ["td3-lag", "ppo-lag"])
+@pytest.mark.parametrize("offline", ["bear-lag", "bc"])
+def test_any_offline_policy_is_taken_on_by_any_online_algorithm(env, dataset, tiny, offline, online):
+    hyper = override(tiny, algorithm=offline, online_algorithm=online)
+    states = {}
+    for stage in stages.plan(env, hyper):  # shapes alone: nothing is compiled
+        states[stage.name] = jax.eval_shape(stage.start, hyper, jax.random.key(0), states)
+        advanced, _ = jax.eval_shape(stage.advance, dataset, hyper, states[stage.name])
+        chex.assert_trees_all_equal_shapes_and_dtypes(advanced, states[stage.name])
+
+
 def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
     hyper = override(methods.apply(tiny, "from-scratch"), **{"online.mean_action_episodes": 1})
     problem = from_environment(env, hyper)
