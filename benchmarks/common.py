@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,5 +41,11 @@ def write(name: str, command: str, result: dict[str, Any]) -> Path:
     """Writes `results/NAME.json` with the machine and the command that made it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"command": command, "machine": machine(), **result}, indent=1) + "\n")
+    path.write_text(as_text({"command": command, "machine": machine(), **result}))
     return path
+
+
+def as_text(result: dict[str, Any]) -> str:
+    """JSON that can be read and compared line by line, with lists of numbers on one line."""
+    text = json.dumps(result, indent=1) + "\n"
+    return re.sub(r"\[\s+([-+0-9.eE,\s]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
