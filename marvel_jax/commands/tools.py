@@ -42,11 +42,15 @@ def methods_command(options: Methods) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("method", "what it does", "what it changes in marvel", "source", show_lines=True)
+    console = Console(width=None if Console().is_terminal else 120)
+    table = Table(show_lines=True)
+    table.add_column("method", no_wrap=True)
+    table.add_column("what it does")
+    table.add_column("what it changes", no_wrap=True)
     for name, recipe in METHODS.items():
         changes = "\n".join(f"{path.removeprefix('method.')} {value}" for path, value in recipe.changes.items())
-        table.add_row(name, recipe.summary, changes, recipe.source)
-    Console().print(table)
+        table.add_row(name, f"{recipe.summary} [dim]({recipe.source})[/dim]", changes)
+    console.print(table)
     return 0
 
 

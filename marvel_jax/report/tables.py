@@ -106,7 +106,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
     table = Table(
         title=f"{result['task']}, {result['method']}: {result['episodes']} fresh episodes per seed, limit {limit:g}"
     )
-    columns = ["reward", "cost", "E[cost]", f"within {limit:g}?", "P(over)", f"within {result['risk']:.0%}?"]
+    columns = ["reward", "cost", r"E\[cost]", f"within {limit:g}?", "P(over)", f"within {result['risk']:.0%}?"]
     columns += ["sampled reward", "sampled cost"]
     for column in ["seed", *(["where"] if simulator else []), *columns]:
         table.add_column(column, justify="right")
@@ -128,8 +128,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
     console = Console(width=None if Console().is_terminal else 140)
     console.print(table)
     console.print(
-        "E[cost] and P(over): from the lower to the upper bound of the mean policy's expected episode cost, and of the "
-        f"probability that an episode exceeds the limit, each one-sided with {result['confidence']:.0%} confidence for "
+        r"E\[cost] and P(over): from the lower to the upper bound of the mean policy's expected episode cost, and of "
+        f"the probability that an episode exceeds the limit, each one-sided with {result['confidence']:.0%} confidence for "
         "any distribution of costs. open: about how many more episodes would settle it, were they like these.",
         highlight=False,
     )
