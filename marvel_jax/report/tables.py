@@ -129,8 +129,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         r"E\[cost] and P(over): from the lower to the upper bound of the mean policy's expected episode cost, and of "
-        f"the probability that an episode exceeds the limit, each one-sided with {result['confidence']:.0%} confidence for "
-        "any distribution of costs. open: about how many more episodes would settle it, were they like these.",
+        f"the probability that an episode exceeds the limit, each one-sided with {result['confidence']:.0%} confidence "
+        "for any distribution of costs. open: about how many more episodes would settle it, were they like these.",
         highlight=False,
     )
 
