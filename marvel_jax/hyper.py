@@ -89,11 +89,11 @@ class InSupport(WithBehaviourModel):
     """Actions per state among which targets take the best (static)."""
     ensemble_weight: float = 0.75
     """λ_e: targets are λ_e·min + (1 − λ_e)·max of the twins."""
-    proportional: float = 0.1
+    multiplier_proportional: float = 0.1
     """K_p of the multiplier's PID on the mean of Q_c − d_γ, per update."""
-    integral: float = 0.003
+    multiplier_integral: float = 0.003
     """K_i of the same."""
-    derivative: float = 0.001
+    multiplier_derivative: float = 0.001
     """K_d of the same."""
 
 

@@ -94,7 +94,8 @@ def test_policies_stay_within_the_data_and_turn_round_where_it_costs(name):
     acts = {}
     for cost in (0.0, 1.0):
         data = one_step(action, action, cost * (action > 0.2))
-        changes = {"actor_learning_rate": 3e-3, "vae_hidden": 32, "proportional": 1.0, "integral": 0.01}
+        changes = {"actor_learning_rate": 3e-3, "vae_hidden": 32, "multiplier_proportional": 1.0}
+        changes |= {"multiplier_integral": 0.01}
         changes |= {"divergence_weight_rate": 3e-2, "kernel_variance": 0.5} if name == "bear-lag" else {}
         state, _ = learned(name, problem, data, **changes)
         acts[cost] = float(policy(problem, state.actor.params, jnp.zeros(1)).mode()[0])

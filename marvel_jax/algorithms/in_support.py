@@ -14,7 +14,8 @@ from marvel_jax.transitions import Transition
 
 def _gains(hyper: Hyper) -> Gains:
     """Stooke's controller without smoothing, looking back one update."""
-    return Gains(0.0, hyper.proportional, hyper.integral, hyper.derivative, smoothing=0.0, window=1)
+    gains = hyper.multiplier_proportional, hyper.multiplier_integral, hyper.multiplier_derivative
+    return Gains(0.0, *gains, smoothing=0.0, window=1)
 
 
 def init_multiplier(hyper: Hyper) -> multipliers.State:
