@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from marvel_jax.commands.options import Compare
-from marvel_jax.commands.shared import draw_runs
+from marvel_jax.commands.shared import check_unused, draw_runs
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder, write_json
 
@@ -17,8 +17,8 @@ def compare_command(options: Compare) -> int:
     if len(paths) < 2 and not sweep:
         raise UserError("Give two run folders or more, or one sweep; the first is what the others are compared with.")
     out = options.out
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists, and nothing is overwritten. Give another --out.")
+    if out is not None:
+        check_unused(out)
     from marvel_jax.report import comparison
     from marvel_jax.report.comparison_files import print_table
     from marvel_jax.sweeps.folder import SweepFolder

@@ -6,7 +6,7 @@ from typing import Any
 
 from marvel_jax import config as configuration
 from marvel_jax.commands.options import Diagnose
-from marvel_jax.commands.shared import prepare_jax
+from marvel_jax.commands.shared import check_unused, prepare_jax
 from marvel_jax.errors import UserError
 from marvel_jax.runfolder import RunFolder, write_json
 
@@ -24,10 +24,9 @@ def diagnose_command(options: Diagnose) -> int:
     configuration.check(config)
     folder = RunFolder(options.run)
     out = options.out or folder.path / "diagnosis"
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists, and nothing is overwritten. Give another --out.")
+    check_unused(out)
     seeds = min(options.seeds, config.seeds)
-    prepare_jax(max(seeds, config.seeds))
+    prepare_jax(config.seeds)
     from marvel_jax import diagnosis
     from marvel_jax import pipeline as pipelines
     from marvel_jax.console import Reporter

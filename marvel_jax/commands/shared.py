@@ -41,6 +41,12 @@ def load_env_module(where: str | None) -> None:
     configuration.load_env_module(where)
 
 
+def check_unused(out: Path) -> None:
+    """Refuses a folder for results that has something in it already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists, and nothing is overwritten. Give another --out.")
+
+
 def writer_choice(options: Any) -> "WriterChoice":
     """What --writers and --write-every ask for, checked."""
     from marvel_jax.writers import WriterChoice

@@ -27,7 +27,7 @@ def _number(entry: dict[str, Any], digits: int) -> str:
     return f"{entry['iqm']:.{digits}f} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
 
 
-def _cells(result: dict[str, Any], row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any]) -> list[str]:
     """The row of an entry: start, measures with intervals and marks, safe seeds."""
     marks = {True: " ▲", False: " ▼", None: ""}
     start = f"{row['start_reward']['iqm']:.0f} / {row['start_cost']['iqm']:.0f}"
@@ -74,7 +74,7 @@ def print_table(result: dict[str, Any]) -> None:
     console = Console(width=None if Console().is_terminal else 140)
     table = Table(*_columns(), title=f"{result['task']}, cost limit {result['cost_limit']:g}", title_style="bold")
     for row in result["entries"]:
-        table.add_row(*_cells(result, row))
+        table.add_row(*_cells(row))
     console.print(table)
     for note in notes(result):
         console.print(note, highlight=False)
@@ -84,7 +84,7 @@ def markdown(result: dict[str, Any]) -> str:
     """The table and its notes in Markdown."""
     columns = _columns()
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    lines += [f"| {' | '.join(_cells(result, row))} |" for row in result["entries"]]
+    lines += [f"| {' | '.join(_cells(row))} |" for row in result["entries"]]
     return "\n".join([*lines, "", *notes(result)]) + "\n"
 
 
