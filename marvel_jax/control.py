@@ -3,7 +3,7 @@
 The controller works in relative units, so that its gains suit any task, limit and reward scale: costs in multiples of
 the cost it aims at, multipliers in multiples of a scale,
 
-    λ = scale · controller(J_C / aim; feed_forward),   aim = (1 − margin)·d.
+    λ = scale · (controller(J_C / aim; feed_forward) + caution),   aim = (1 − margin)·d.
 
 With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of reward and cost, multiplier pre-alignment (MPA,
 λ₀ = ρ·cos φ; see `align`) enters as
@@ -13,7 +13,10 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
     feed-forward  scale 1, feed_forward ρ·cos φ
     scale-free    scale ρ, feed_forward cos φ
 
-ρ and cos φ are computed at every iteration and smoothed. Scale-free control is this project's; see the README.
+ρ and cos φ are computed at every iteration and smoothed. Too large a multiplier costs little reward, too small a one
+breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which every iteration gives back
+the share release·(1 − J_C / aim) if its cost is under the aim. Scale-free control and caution are this project's; see
+docs/comparison.md.
 """
 
 from collections.abc import Callable
@@ -36,18 +39,21 @@ class State(struct.PyTreeNode):
       controller: In relative units.
       ratio: `[]` moving (geometric) average of ρ.
       cosine: `[]` moving average of cos φ.
+      caution: `[]` what is left of the start above the controller's multiplier.
       iteration: `[]` calls so far.
     """
 
     controller: multipliers.State
     ratio: jax.Array
     cosine: jax.Array
+    caution: jax.Array
     iteration: jax.Array
 
 
 def init(hyper: Hyper) -> State:
     """The state before the first iteration."""
-    return State(multipliers.init(hyper.gains), jnp.ones(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
+    caution = jnp.asarray(hyper.gains.caution, jnp.float32)
+    return State(multipliers.init(hyper.gains), jnp.ones(()), jnp.zeros(()), caution, jnp.zeros((), jnp.int32))
 
 
 def update(
@@ -96,8 +102,10 @@ def update(
         "integral_gain": controller.gains[1],
         "derivative_gain": controller.gains[2],
     }
-    next_state = state.replace(controller=controller, iteration=state.iteration + 1)
-    return next_state, scale * controller.value, metrics
+    slack = jnp.clip((aim - episode_cost) / unit, 0.0, 1.0)
+    caution = state.caution * (1 - hyper.gains.release * slack)
+    next_state = state.replace(controller=controller, caution=caution, iteration=state.iteration + 1)
+    return next_state, scale * (controller.value + caution), metrics
 
 
 def _gradients(

@@ -104,9 +104,9 @@ def learn(
     replay = replays.add(hyper, problem, state.replay, played)
     experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
-    warmth = jnp.minimum(1.0, (state.iteration + 1) / (hyper.online.actor_warmup + 1))
+    factor = actor_step(hyper, problem, state.iteration, costs["constraint_cost"])
     rate = f"{algorithm.part}.actor_learning_rate"
-    warmed = override(hyper, **{rate: warmth * getattr(hyper, algorithm.part).actor_learning_rate})
+    warmed = override(hyper, **{rate: factor * getattr(hyper, algorithm.part).actor_learning_rate})
 
     def improved(learner: Any, controller: control.State):
         controller, multiplier, control_metrics = control.update(
@@ -125,6 +125,13 @@ def learn(
         metrics["guide_stage"] = guide.stage.astype(jnp.float32)
     next_state = State(learner, controller, replay, state.iteration + 1, state.key, guide)
     return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
+
+
+def actor_step(hyper: Hyper, problem: Problem, iteration: jax.Array, episode_cost: jax.Array) -> jax.Array:
+    """`[]` factor on the policy's step size: small while critics meet online data, large while far over the limit."""
+    warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.online.actor_warmup + 1))
+    excess = (episode_cost - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
+    return warmth * (1 + (hyper.online.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
 
 
 def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: Any) -> tuple[Any, control.State, dict]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import align, control
+from marvel_jax import align, control, finetune
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Method, SACLag, override
 from marvel_jax.problem import Problem
@@ -95,3 +95,26 @@ def test_initial_alignment_is_the_first_multiplier_and_is_not_computed_again():
     assert found[0][0] == pytest.approx(min(found[0][1], hyper.gains.scale_maximum))
     assert found[1][0] == found[0][0]
     assert jnp.isnan(found[1][1])
+
+
+def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
+    changes = {"method.multiplier_alignment": "scale-free", "gains.margin": 0.0, "gains.release": 0.5}
+
+    def multipliers(caution, cost):
+        hyper, found = override(Hyper(), **changes, **{"gains.caution": caution}), []
+        state = control.init(hyper)
+        for _ in range(3):
+            state, multiplier, _ = control.update(hyper, PROBLEM, state, lambda: pull(PROBLEM, LEARNER), cost)
+            found.append(float(multiplier))
+        return jnp.array(found) / state.ratio
+
+    for cost, kept in ((0.0, 0.5), (10.0, 0.75), (20.0, 1.0), (50.0, 1.0)):
+        above = multipliers(3.0, jnp.float32(cost)) - multipliers(0.0, jnp.float32(cost))
+        assert jnp.allclose(above, 3.0 * kept ** jnp.arange(1, 4), rtol=1e-3), cost
+
+
+def test_policy_takes_larger_steps_far_over_the_limit_alone():
+    hyper = override(Hyper(), **{"online.recovery": 9.0, "online.actor_warmup": 4.0})
+    for cost, iteration, factor in ((0.0, 10, 1.0), (20.0, 10, 1.0), (30.0, 10, 5.0), (80.0, 10, 9.0), (80.0, 0, 1.8)):
+        found = finetune.actor_step(hyper, PROBLEM, jnp.int32(iteration), jnp.float32(cost))
+        assert float(found) == pytest.approx(factor), cost
