@@ -7,9 +7,9 @@
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
-pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. gains-TASK,
-twins-TASK and bias-TASK vary settings of the default method. Other parts are cells, TASK-LIMIT-START. Offline policies
-start safe (the preset's offline stage) or unsafe (an unfinished one).
+pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
+settings of the default method: gains, twins, caution, recovery, parts, mean-action. Other parts are cells,
+TASK-LIMIT-START. Offline policies start safe (CPQ as it is) or unsafe (CPQ that mostly imitates the data).
 """
 
 import argparse
@@ -33,14 +33,15 @@ from marvel_jax.sweeps.run import online_curves
 SEEDS = 8
 PAIR_SEEDS = 4
 CHUNK = 8  # one size everywhere, so that programs compile once for all parts
-UNFINISHED_UPDATES = 2_500  # of the offline stage: policies that still break the limit
+# An offline policy that imitates the data, most of which breaks the limit.
+UNSAFE = {"cpq.imitation_weight": 100.0}
 TUNED = (
     *("marvel", "marvel-feed-forward", "marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl"),
     *("jsrl", "pex", "so2", "cal-ql", "paper-fixed-multiplier"),
 )
 # What differs from these in one part only has their settings.
 LIKE = {
-    **dict.fromkeys(("marvel-initial", "marvel-offline-critics"), "marvel"),
+    **dict.fromkeys(("marvel-no-caution", "marvel-initial", "marvel-offline-critics"), "marvel"),
     **dict.fromkeys(
         (
             *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
@@ -65,19 +66,33 @@ FIXED_RANGES = {
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
 _LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
+# Settings of the default method, from safe starts.
 STUDIES: dict[str, list[dict[str, Any]]] = {
     "gains": [
-        {"gains.proportional": 1.5, "alignment.reward_aggregation": "min"},
-        {"gains.proportional": 0.5, "alignment.reward_aggregation": "min"},
-        {**_LESS, "alignment.reward_aggregation": "min"},
-        {"gains.proportional": 1.5, "alignment.reward_aggregation": "mean"},
-        {**_LESS, "alignment.reward_aggregation": "mean"},
-        {**_LESS, "gains.integral": 0.03, "alignment.reward_aggregation": "mean"},
+        {"gains.proportional": 1.5},
+        {"gains.proportional": 0.5},
+        _LESS,
+        {**_LESS, "gains.integral": 0.03},
     ],
     "twins": [{"alignment.reward_aggregation": how} for how in ("min", "mean")],
-    "bias": [{"gains.initial": value} for value in (0.0, 0.5, 1.0, 2.0)],
+    "caution": [
+        {"gains.caution": caution, "gains.release": release, "gains.margin": margin}
+        for caution, release, margin in (
+            *((0.0, 0.05, 0.4), (0.25, 0.05, 0.4), (0.5, 0.05, 0.4), (1.0, 0.05, 0.4)),
+            *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
+        )
+    ],
+    "recovery": [{"online.recovery": value} for value in (1.0, 3.0, 10.0, 30.0)],
+    "parts": [
+        {},
+        {"method.offline_fraction": 0.0},
+        {"log_std_minimum": -20.0},
+        {"critic_layer_norm": False},
+    ],
+    # An exploring policy, whose samples differ from its mean.
+    "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-SAFE_ONLY = ("bias",)  # of these
+ALSO_UNSAFE = ("twins", "recovery")  # and from unsafe ones
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {
@@ -158,7 +173,7 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     tuned = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
     fixed: dict[str, Any] = {"cost_limit": float(limit)}
     if start == "unsafe":
-        fixed["pretrain.updates"] = UNFINISHED_UPDATES
+        fixed |= UNSAFE
     settings = {method: tuned[LIKE.get(method, method)]["best"] for method in METHODS}
 
     def asked(methods: tuple[str, ...]) -> str:
@@ -202,10 +217,10 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
-    """Settings of the default method side by side, from safe starts and mostly from unsafe ones too."""
+    """Settings of the default method side by side."""
     text = f'tasks = ["{task}"]\nmethods = ["{DEFAULT}"]\nseeds = {SEEDS}\n'
-    if name not in SAFE_ONLY:
-        text += table({"pretrain.updates": [15_000, UNFINISHED_UPDATES]}, "product")
+    if name in ALSO_UNSAFE:
+        text += table({name: [0.0, value] for name, value in UNSAFE.items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
     return {"tables": [comparison.compare(entries) for entries in groups.values()]}
@@ -220,12 +235,12 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "parts", nargs="+", help="search-TASK, TASK-LIMIT-START, pairs-TASK, gains-TASK, twins-TASK or bias-TASK"
+        "parts", nargs="+", help=f"search-TASK, TASK-LIMIT-START, pairs-TASK, or STUDY-TASK of {', '.join(STUDIES)}"
     )
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:
-        kind, _, task = part.partition("-")
+        kind, _, task = part.rpartition("-")
         if kind in STUDIES:
             result = study(given.work, kind, task)
         elif kind in ("search", "pairs"):

@@ -14,8 +14,8 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
     scale-free    scale ρ, feed_forward cos φ
 
 ρ and cos φ are computed at every iteration and smoothed. Too large a multiplier costs little reward, too small a one
-breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which every iteration gives back
-the share release·(1 − J_C / aim) if its cost is under the aim. Scale-free control and caution are this project's; see
+breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which an iteration under the
+aim takes back the share release·(1 − J_C / aim). Scale-free control and caution are this project's; see
 docs/comparison.md.
 """
 
@@ -52,7 +52,8 @@ class State(struct.PyTreeNode):
 
 def init(hyper: Hyper) -> State:
     """The state before the first iteration."""
-    caution = jnp.asarray(hyper.gains.caution, jnp.float32)
+    # A fixed multiplier is what it is set to.
+    caution = jnp.asarray(0.0 if hyper.method.multiplier == "fixed" else hyper.gains.caution, jnp.float32)
     return State(multipliers.init(hyper.gains), jnp.ones(()), jnp.zeros(()), caution, jnp.zeros((), jnp.int32))
 
 

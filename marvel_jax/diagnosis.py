@@ -193,7 +193,7 @@ def over_gains(
 def over_initial_multipliers(
     pipeline: Pipeline, states: dict[str, Any], grid: list[float], seeds: int, reporter: Reporter
 ) -> dict[str, Any]:
-    """Finetuning from each first λ of a grid, with the run's controller but no pre-alignment to replace it."""
-    points = [{"gains.initial": value} for value in grid]
+    """Finetuning from each first λ of a grid, with the run's controller, but no pre-alignment or caution besides."""
+    points = [{"gains.initial": value, "gains.caution": 0.0} for value in grid]
     static = {"method.multiplier_alignment": "off"}
     return {"multipliers": grid, **finetuned(pipeline, states, static, points, seeds, reporter, "initial multipliers")}

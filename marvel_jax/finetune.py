@@ -17,6 +17,8 @@ from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition
 
+RECENT = 5  # iterations, all of which must be far over the limit before the policy takes larger steps
+
 
 class State(struct.PyTreeNode):
     """Everything a bit-exact continuation needs.
@@ -25,6 +27,7 @@ class State(struct.PyTreeNode):
       learner: The online algorithm's own state.
       control: The multiplier's controller.
       replay: All online transitions so far; None for an algorithm that does not keep them.
+      recent_costs: `[RECENT]` episode costs of the latest iterations, oldest first; infinite before there were any.
       iteration: `[]` iterations done.
       key: For everything random from here on.
       guide: The frozen offline policy, if the method acts with it.
@@ -33,6 +36,7 @@ class State(struct.PyTreeNode):
     learner: Any
     control: control.State
     replay: Any
+    recent_costs: jax.Array
     iteration: jax.Array
     key: jax.Array
     guide: guides.State | None = None
@@ -53,6 +57,7 @@ def init(hyper: Hyper, problem: Problem, learner: Any, key: jax.Array, guide: Pa
         learner=learner,
         control=control.init(hyper),
         replay=replays.init(hyper, problem),
+        recent_costs=jnp.full(RECENT, jnp.inf),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
         guide=None if kind == "none" else guides.init(kind, guide),
@@ -104,7 +109,8 @@ def learn(
     replay = replays.add(hyper, problem, state.replay, played)
     experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
-    factor = actor_step(hyper, problem, state.iteration, costs["constraint_cost"])
+    recent_costs = jnp.append(state.recent_costs[1:], costs["constraint_cost"])
+    factor = actor_step(hyper, problem, state.iteration, recent_costs)
     rate = f"{algorithm.part}.actor_learning_rate"
     warmed = override(hyper, **{rate: factor * getattr(hyper, algorithm.part).actor_learning_rate})
 
@@ -123,14 +129,18 @@ def learn(
     if guide is not None:
         guide = guides.update(problem, guide, jnp.mean(played.reward), costs["constraint_cost"], metrics["multiplier"])
         metrics["guide_stage"] = guide.stage.astype(jnp.float32)
-    next_state = State(learner, controller, replay, state.iteration + 1, state.key, guide)
+    next_state = State(learner, controller, replay, recent_costs, state.iteration + 1, state.key, guide)
     return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
 
 
-def actor_step(hyper: Hyper, problem: Problem, iteration: jax.Array, episode_cost: jax.Array) -> jax.Array:
-    """`[]` factor on the policy's step size: small while critics meet online data, large while far over the limit."""
+def actor_step(hyper: Hyper, problem: Problem, iteration: jax.Array, recent_costs: jax.Array) -> jax.Array:
+    """`[]` factor on the policy's step size: small while critics meet online data, large while far over the limit.
+
+    It is the least of the recent costs that counts: where cost is a cliff, a policy right below it, which needs small
+    steps, has single iterations far over the limit.
+    """
     warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.online.actor_warmup + 1))
-    excess = (episode_cost - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
+    excess = (jnp.min(recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
     return warmth * (1 + (hyper.online.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
 
 

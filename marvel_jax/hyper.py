@@ -251,10 +251,10 @@ class Gains:
     """Upper bound of what the controller asks for."""
     scale_maximum: float = 2.0
     """Upper bound of ‖g_r‖/‖g_c‖ in multiplier pre-alignment; where no action changes the cost it would be infinite."""
-    caution: float = 0.0
+    caution: float = 0.5
     """How far above the controller's multiplier λ starts, in its unit."""
-    release: float = 0.05
-    """Largest share of the caution that an iteration under the aim gives back (all of it at a cost of 0)."""
+    release: float = 0.02
+    """Share of the caution that is taken back by an iteration without cost; by one at the aim or over it, none."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
     adaptation_range: float = 5.0
@@ -285,8 +285,8 @@ class Online:
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
     recovery: float = 1.0
-    """How many times larger the policy's step is at twice the cost limit or more (1 is off). Near the limit, where small
-    steps keep from overshooting, it is as usual."""
+    """How many times larger the policy's step is while its costs stay at twice the limit or more (1 is off). Near the
+    limit, where small steps keep from overshooting, it is as usual."""
     alignment_smoothing: float = 0.9
     """Memory of the moving averages in multiplier pre-alignment at every iteration."""
 

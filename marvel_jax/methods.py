@@ -27,7 +27,8 @@ class Recipe:
     source: str = "this project"
 
 
-_NO_MPA = {"method.multiplier_alignment": "off"}
+_PLAIN = {"gains.caution": 0.0, "online.recovery": 1.0}
+_NO_MPA = {"method.multiplier_alignment": "off", **_PLAIN}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
 _PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0, "alignment.reward_aggregation": "min"}
 _NO_VPA = {"method.value_alignment": False}
@@ -37,8 +38,9 @@ _MARVEL = "Marvel, arXiv 2412.04426"
 METHODS: dict[str, Recipe] = {
     "marvel": Recipe(
         "offline policy, value pre-alignment from fresh critics, adaptive PID in the units of the pre-aligned "
-        "multiplier, half of each batch from the offline data"
+        "multiplier, which starts above it; half of each batch from the offline data"
     ),
+    "marvel-no-caution": Recipe("marvel, but λ starts where the controller puts it", {"gains.caution": 0.0}),
     "marvel-feed-forward": Recipe(
         "marvel, but the pre-aligned multiplier is only added to the controller's",
         {"method.multiplier_alignment": "feed-forward"},

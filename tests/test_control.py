@@ -113,8 +113,14 @@ def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
         assert jnp.allclose(above, 3.0 * kept ** jnp.arange(1, 4), rtol=1e-3), cost
 
 
-def test_policy_takes_larger_steps_far_over_the_limit_alone():
+def test_policy_takes_larger_steps_where_all_recent_costs_are_far_over_the_limit():
     hyper = override(Hyper(), **{"online.recovery": 9.0, "online.actor_warmup": 4.0})
-    for cost, iteration, factor in ((0.0, 10, 1.0), (20.0, 10, 1.0), (30.0, 10, 5.0), (80.0, 10, 9.0), (80.0, 0, 1.8)):
-        found = finetune.actor_step(hyper, PROBLEM, jnp.int32(iteration), jnp.float32(cost))
-        assert float(found) == pytest.approx(factor), cost
+    for costs, iteration, factor in (
+        ([jnp.inf, 80.0], 10, 9.0),  # one cost so far
+        ([90.0, 30.0], 10, 5.0),
+        ([90.0, 20.0], 10, 1.0),
+        ([0.0, 90.0], 10, 1.0),
+        ([80.0, 80.0], 0, 1.8),  # while the policy's step size still rises
+    ):
+        found = finetune.actor_step(hyper, PROBLEM, jnp.int32(iteration), jnp.array(costs))
+        assert float(found) == pytest.approx(factor), costs
