@@ -2,14 +2,16 @@
 
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
-    uv run python benchmarks/comparison.py pairs-BallCircle gains-BallCircle twins-BallRun
+    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle recovery-BallRun
+    uv run python benchmarks/comparison.py DroneRun-20-untuned SwimmerVelocity-25-untuned
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
 settings of the default method: gains, twins, caution, recovery, parts, mean-action. Other parts are cells,
-TASK-LIMIT-START. Offline policies start safe (CPQ as it is) or unsafe (CPQ that mostly imitates the data).
+TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
+TASK-LIMIT-untuned, for tasks on which nothing was chosen, every method has its defaults, and a dataset is made first.
 """
 
 import argparse
@@ -33,8 +35,9 @@ from marvel_jax.sweeps.run import online_curves
 SEEDS = 8
 PAIR_SEEDS = 4
 CHUNK = 8  # one size everywhere, so that programs compile once for all parts
-# An offline policy that imitates the data, most of which breaks the limit.
-UNSAFE = {"cpq.imitation_weight": 100.0}
+# Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
+UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
+SAFE = {"cpq.imitation_weight": 0.0, "pretrain.updates": 15_000}
 TUNED = (
     *("marvel", "marvel-feed-forward", "marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl"),
     *("jsrl", "pex", "so2", "cal-ql", "paper-fixed-multiplier"),
@@ -52,6 +55,10 @@ LIKE = {
 }
 METHODS = (*TUNED, *LIKE)
 DEFAULT = "marvel"
+# On tasks on which nothing was tuned, and how much of what is done there.
+UNTUNED = (DEFAULT, "marvel-no-caution", "marvel-paper", "warm-start", "wsrl", "from-scratch")
+COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
+REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
 OWN = (DEFAULT, "marvel-feed-forward")  # of those tuned, this project's
 # The search: the same number of configurations for every method, on seeds that no comparison uses.
 SEARCH = {"draws": 8, "seeds": 4, "seed": 100, "iterations": 40}
@@ -82,7 +89,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
             *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
         )
     ],
-    "recovery": [{"online.recovery": value} for value in (1.0, 3.0, 10.0, 30.0)],
+    "recovery": [{"online.recovery": value} for value in (1.0, 10.0, 30.0)],
     "parts": [
         {},
         {"method.offline_fraction": 0.0},
@@ -110,12 +117,17 @@ def sweep(work: Path, name: str, text: str) -> SweepFolder:
     else:
         file.write_text(text)
         words = ["sweep", str(file), "--out", str(out), "--chunk", str(CHUNK)]
+    command(*words, "--quiet")
+    return SweepFolder(out)
+
+
+def command(*words: str) -> None:
+    """`marvel WORDS`; ends this process where that one would end with an error."""
     try:
-        cli.main([*words, "--quiet"])
+        cli.main(list(words))
     except SystemExit as ended:
         if ended.code:
             sys.exit(ended.code)
-    return SweepFolder(out)
 
 
 def table(values: dict[str, Any], name: str) -> str:
@@ -171,9 +183,7 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     """All methods on a task, at a limit, from one kind of start."""
     task, limit, start = part.split("-")
     tuned = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
-    fixed: dict[str, Any] = {"cost_limit": float(limit)}
-    if start == "unsafe":
-        fixed |= UNSAFE
+    fixed: dict[str, Any] = {"cost_limit": float(limit), **(UNSAFE[task] if start == "unsafe" else {})}
     settings = {method: tuned[LIKE.get(method, method)]["best"] for method in METHODS}
 
     def asked(methods: tuple[str, ...]) -> str:
@@ -181,24 +191,41 @@ def cell(work: Path, part: str) -> dict[str, Any]:
 
     own = "".join(table(changes, f"by_method.{method}") for method, changes in settings.items())
     folder = sweep(work, part, asked(METHODS) + own)
-    found = {method: outcome(folder, method, float(limit), settings[method]) for method in METHODS}
+    found = {method: outcome(folder, method, settings[method]) for method in METHODS}
     # What a user gets: settings chosen by hand, on these tasks, before there was a search.
     plain = sweep(work, f"{part}-default", asked((DEFAULT,)))
-    found = {f"{DEFAULT}, defaults": outcome(plain, DEFAULT, float(limit), {}), **found}
+    found = {f"{DEFAULT}, defaults": outcome(plain, DEFAULT, {}), **found}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
 
 
-def outcome(folder: SweepFolder, method: str, limit: float, settings: dict[str, float]) -> dict[str, Any]:
+def untuned(work: Path, part: str) -> dict[str, Any]:
+    """The default beside what it is compared with, all with their defaults, on a dataset made for this."""
+    task, limit, start = part.split("-")
+    dataset, reduced = work / f"{task}.hdf5", REDUCED if task.endswith("Velocity") else {}
+    work.mkdir(parents=True, exist_ok=True)
+    if not dataset.exists():
+        command("collect", task, "--out", str(dataset), *COLLECT, "--quiet")
+    seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
+    text = f'tasks = ["{task}"]\nmethods = {json.dumps(UNTUNED)}\nseeds = {seeds}\n'
+    text += table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
+    folder = sweep(work, part, text + table({task: json.dumps(str(dataset))}, "datasets"))
+    found = {method: outcome(folder, method, {}) for method in UNTUNED}
+    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
+
+
+def outcome(folder: SweepFolder, method: str, settings: dict[str, float]) -> dict[str, Any]:
     """What came of a method's runs in a sweep."""
-    rows = [run for run in runs_of(folder) if run["method"] == method and not run["diverged"]]
+    of_method = [run for run in runs_of(folder) if run["method"] == method]
+    rows = [run for run in of_method if not run["diverged"]]
     numbers, measured = [row["run"] for row in rows], folder.table("metrics")
     curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
+    limit, episodes = of_method[0]["cost_limit"], 5 * curves["cost"].shape[1]
     return {
         "seeds": [row["seed"] for row in rows],
-        "diverged": SEEDS - len(rows),
+        "diverged": len(of_method) - len(rows),
         "settings": settings,
         "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
-        "settled": comparison.settled(curves["cost"], limit, EPISODES).tolist(),
+        "settled": comparison.settled(curves["cost"], limit, episodes).tolist(),
         "curves": {name: condensed(curve) for name, curve in curves.items()},
     }
 
@@ -220,7 +247,7 @@ def study(work: Path, name: str, task: str) -> dict[str, Any]:
     """Settings of the default method side by side."""
     text = f'tasks = ["{task}"]\nmethods = ["{DEFAULT}"]\nseeds = {SEEDS}\n'
     if name in ALSO_UNSAFE:
-        text += table({name: [0.0, value] for name, value in UNSAFE.items()}, "product")
+        text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
     return {"tables": [comparison.compare(entries) for entries in groups.values()]}
@@ -246,7 +273,7 @@ def main() -> None:
         elif kind in ("search", "pairs"):
             result = {"search": search, "pairs": pairs}[kind](given.work, task)
         else:
-            result = cell(given.work, part)
+            result = (untuned if part.endswith("-untuned") else cell)(given.work, part)
         FOLDER.mkdir(exist_ok=True)
         common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}", result)
         print(f"{part}: done", flush=True)
