@@ -138,18 +138,17 @@ def search(work: Path, task: str) -> dict[str, Any]:
     """Every method's best configuration of as many for each: the defaults and those drawn."""
     found: dict[str, Any] = {}
     others = [method for method in TUNED if method not in (*OWN, "paper-fixed-multiplier")]
-    parts = {
+    groups = {
         "others": (others, RANGES),
         "own": (list(OWN), RANGES),
         "fixed": (["paper-fixed-multiplier"], FIXED_RANGES),
-        "default": (list(TUNED), {}),
     }
+    parts = groups | {f"{name}-default": (methods, {}) for name, (methods, _) in groups.items()}
     for name, (methods, ranges) in parts.items():
         text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEARCH["seeds"]}\n'
         text += f"seed = {SEARCH['seed']}\ndraws = {SEARCH['draws']}\n"
         text += table({"online.iterations": SEARCH["iterations"]}, "fixed") + table(ranges, "draw")
-        folder = sweep(work, f"search-{task}-{name}", text)
-        for run in runs_of(folder):
+        for run in runs_of(sweep(work, f"search-{task}-{name}", text)):
             changes = {key: run[key] for key in ranges}
             entry = found.setdefault(run["method"], {}).setdefault(
                 json.dumps(changes), {"changes": changes, "runs": []}

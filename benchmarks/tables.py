@@ -8,30 +8,10 @@ import json
 import common
 from marvel_envs import TASKS
 
-HEAD = (
-    "| method | start: reward / cost | final reward [95 %] | normalized | final cost | sampled: reward / cost "
-    "| safe seeds | violation |\n|---|---|---|---|---|---|---|---|"
-)
-
 
 def load(part: str) -> dict:
     path = common.RESULTS / f"{part}.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def comparison(title: str, methods: dict) -> None:
-    if not methods:
-        return
-    print(f"\n{title}\n\n{HEAD}")
-    for method, result in methods.items():
-        final, sampled, start = result["final"], result["final_sampled"], result["offline"]
-        print(
-            f"| {method} | {start['reward']['iqm']:.0f} / {start['cost']['iqm']:.0f} "
-            f"| {final['reward']['iqm']:.0f} [{final['reward']['low']:.0f}, {final['reward']['high']:.0f}] "
-            f"| {final['normalized_reward']['iqm']:.3f} | {final['cost']['iqm']:.1f} "
-            f"| {sampled['reward']['iqm']:.0f} / {sampled['cost']['iqm']:.1f} "
-            f"| {result['safe_seeds']} of {len(result['seeds'])} | {result['violation']:.2f} |"
-        )
 
 
 def critics() -> None:
@@ -95,10 +75,6 @@ def short(rate: float) -> str:
 
 
 if __name__ == "__main__":
-    for part in ("ball-circle", "ball-run", "unsafe-start"):
-        comparison(part, load(f"learning-{part}").get("methods", {}))
-    for part in ("mean-action", "ablations"):
-        comparison(part, load(f"learning-{part}").get("variants", {}))
     critics()
     environments()
     throughput()

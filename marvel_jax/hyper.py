@@ -284,7 +284,7 @@ class Online:
     """Environment steps of the starting policy before the first update, as part of the budget (static)."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
-    recovery: float = 1.0
+    recovery: float = 10.0
     """How many times larger the policy's step is while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, it is as usual."""
     alignment_smoothing: float = 0.9
