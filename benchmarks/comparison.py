@@ -9,7 +9,7 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
-settings of the default method: gains, twins, caution, recovery, parts, mean-action. Other parts are cells,
+settings of the default method: gains, twins, caution, step, recovery, parts, mean-action. Other parts are cells,
 TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
 TASK-LIMIT-untuned, for tasks on which nothing was chosen, every method has its defaults, and a dataset is made first.
 """
@@ -38,28 +38,25 @@ CHUNK = 8  # one size everywhere, so that programs compile once for all parts
 # Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
 UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
 SAFE = {"cpq.imitation_weight": 0.0, "pretrain.updates": 15_000}
-TUNED = (
-    *("marvel", "marvel-feed-forward", "marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl"),
-    *("jsrl", "pex", "so2", "cal-ql", "paper-fixed-multiplier"),
+# This project's methods have their defaults everywhere.
+OWN = (
+    *("marvel", "marvel-no-caution", "marvel-fixed-step", "marvel-feed-forward", "marvel-initial"),
+    "marvel-offline-critics",
 )
-# What differs from these in one part only has their settings.
-LIKE = {
-    **dict.fromkeys(("marvel-no-caution", "marvel-initial", "marvel-offline-critics"), "marvel"),
-    **dict.fromkeys(
-        (
-            *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
-            *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
-        ),
-        "marvel-paper",
-    ),
-}
-METHODS = (*TUNED, *LIKE)
+TUNED = (
+    *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),
+    "paper-fixed-multiplier",
+)
+# What differs from the paper's in one part only has its settings.
+LIKE_PAPER = (
+    *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
+    *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
+)
 DEFAULT = "marvel"
 # On tasks on which nothing was tuned, and how much of what is done there.
-UNTUNED = (DEFAULT, "marvel-no-caution", "marvel-paper", "warm-start", "wsrl", "from-scratch")
+UNTUNED = (DEFAULT, "marvel-no-caution", "marvel-fixed-step", "marvel-paper", "warm-start", "wsrl", "from-scratch")
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
 REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
-OWN = (DEFAULT, "marvel-feed-forward")  # of those tuned, this project's
 # The search: the same number of configurations for every method, on seeds that no comparison uses.
 SEARCH = {"draws": 8, "seeds": 4, "seed": 100, "iterations": 40}
 RANGES = {
@@ -89,6 +86,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
             *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
         )
     ],
+    "step": [{"online.policy_change": value} for value in (0.0, 0.01, 0.03, 0.1)],
     "recovery": [{"online.recovery": value} for value in (1.0, 10.0, 30.0)],
     "parts": [
         {},
@@ -99,7 +97,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "recovery")  # and from unsafe ones
+ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {
@@ -137,12 +135,8 @@ def table(values: dict[str, Any], name: str) -> str:
 def search(work: Path, task: str) -> dict[str, Any]:
     """Every method's best configuration of as many for each: the defaults and those drawn."""
     found: dict[str, Any] = {}
-    others = [method for method in TUNED if method not in (*OWN, "paper-fixed-multiplier")]
-    groups = {
-        "others": (others, RANGES),
-        "own": (list(OWN), RANGES),
-        "fixed": (["paper-fixed-multiplier"], FIXED_RANGES),
-    }
+    others = [method for method in TUNED if method != "paper-fixed-multiplier"]
+    groups = {"others": (others, RANGES), "fixed": (["paper-fixed-multiplier"], FIXED_RANGES)}
     parts = groups | {f"{name}-default": (methods, {}) for name, (methods, _) in groups.items()}
     for name, (methods, ranges) in parts.items():
         text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEARCH["seeds"]}\n'
@@ -181,20 +175,29 @@ def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
 def cell(work: Path, part: str) -> dict[str, Any]:
     """All methods on a task, at a limit, from one kind of start."""
     task, limit, start = part.split("-")
-    tuned = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
+    best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
     fixed: dict[str, Any] = {"cost_limit": float(limit), **(UNSAFE[task] if start == "unsafe" else {})}
-    settings = {method: tuned[LIKE.get(method, method)]["best"] for method in METHODS}
-
-    def asked(methods: tuple[str, ...]) -> str:
-        return f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
-
-    own = "".join(table(changes, f"by_method.{method}") for method, changes in settings.items())
-    folder = sweep(work, part, asked(METHODS) + own)
-    found = {method: outcome(folder, method, settings[method]) for method in METHODS}
-    # What a user gets: settings chosen by hand, on these tasks, before there was a search.
-    plain = sweep(work, f"{part}-default", asked((DEFAULT,)))
-    found = {f"{DEFAULT}, defaults": outcome(plain, DEFAULT, {}), **found}
+    settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
+    settings |= {method: best[method]["best"] for method in TUNED}
+    settings |= dict.fromkeys(LIKE_PAPER, best["marvel-paper"]["best"])
+    found = kept(part, settings)
+    groups = {"own": OWN, "others": [method for method in settings if method not in (*OWN, *found)]}
+    for name, methods in groups.items():
+        if methods:
+            text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
+            text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
+            folder = sweep(work, f"{part}-{name}", text)
+            found |= {method: outcome(folder, method, settings[method]) for method in methods}
+    found = {method: found[method] for method in settings}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
+
+
+def kept(part: str, settings: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """What the committed file has of others' methods with these settings: a change of ours does not touch it."""
+    file = FOLDER / f"{part}.json"
+    before = json.loads(file.read_text())["methods"] if file.exists() else {}
+    same = [method for method in settings if method in before and before[method]["settings"] == settings[method]]
+    return {method: before[method] for method in same if method not in OWN}
 
 
 def untuned(work: Path, part: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
     """Reward and cost while finetuning, of the methods that were tuned, in two rows."""
-    shown = [name for name in cell["methods"] if name in (*TUNED, f"{DEFAULT}, defaults")]
+    shown = [name for name in cell["methods"] if name in (DEFAULT, *TUNED)]
     rows = [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
     figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout="constrained", sharex=True)
     figure.suptitle(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import control, guides, rollout
+from marvel_jax import control, guides, rollout, step_size
 from marvel_jax import replay as replays
 from marvel_jax.algorithms.registry import ONLINE, Experience
 from marvel_jax.guides import Guided
@@ -17,8 +17,6 @@ from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition
 
-RECENT = 5  # iterations, all of which must be far over the limit before the policy takes larger steps
-
 
 class State(struct.PyTreeNode):
     """Everything a bit-exact continuation needs.
@@ -27,7 +25,7 @@ class State(struct.PyTreeNode):
       learner: The online algorithm's own state.
       control: The multiplier's controller.
       replay: All online transitions so far; None for an algorithm that does not keep them.
-      recent_costs: `[RECENT]` episode costs of the latest iterations, oldest first; infinite before there were any.
+      step_size: How large the policy's steps are.
       iteration: `[]` iterations done.
       key: For everything random from here on.
       guide: The frozen offline policy, if the method acts with it.
@@ -36,7 +34,7 @@ class State(struct.PyTreeNode):
     learner: Any
     control: control.State
     replay: Any
-    recent_costs: jax.Array
+    step_size: step_size.State
     iteration: jax.Array
     key: jax.Array
     guide: guides.State | None = None
@@ -57,7 +55,7 @@ def init(hyper: Hyper, problem: Problem, learner: Any, key: jax.Array, guide: Pa
         learner=learner,
         control=control.init(hyper),
         replay=replays.init(hyper, problem),
-        recent_costs=jnp.full(RECENT, jnp.inf),
+        step_size=step_size.init(),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
         guide=None if kind == "none" else guides.init(kind, guide),
@@ -82,7 +80,8 @@ def iteration(
 
     Metrics, all `[]`: `reward` and `cost` per episode of all rollouts, `mean_action_cost` (NaN without such episodes),
     `constraint_cost` (what the controller sees), the `multiplier` in force during the updates, those of
-    `control.update`, `guide_stage` with a guide, and the means of the update's own.
+    `control.update`, `policy_change` and the `actor_learning_rate` it came from, `guide_stage` with a guide, and the
+    means of the update's own.
     """
     mean_action = mean_action_episodes(hyper)
     played = rollout.episodes(env, problem, state.acting, iteration_keys(state)[0], mean_action)
@@ -109,10 +108,11 @@ def learn(
     replay = replays.add(hyper, problem, state.replay, played)
     experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
-    recent_costs = jnp.append(state.recent_costs[1:], costs["constraint_cost"])
-    factor = actor_step(hyper, problem, state.iteration, recent_costs)
+    steps = step_size.see(state.step_size, costs["constraint_cost"])
+    urgency = step_size.urgency(hyper.online, problem, steps, state.iteration)
     rate = f"{algorithm.part}.actor_learning_rate"
-    warmed = override(hyper, **{rate: factor * getattr(hyper, algorithm.part).actor_learning_rate})
+    learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
+    stepping = override(hyper, **{rate: learning_rate})
 
     def improved(learner: Any, controller: control.State):
         controller, multiplier, control_metrics = control.update(
@@ -120,28 +120,22 @@ def learn(
             lambda: algorithm.pull(hyper, problem, learner, experience, control_key),
             costs["constraint_cost"],
         )
-        learner, update_metrics = algorithm.improve(warmed, problem, learner, experience, multiplier, update_key)
+        learner, update_metrics = algorithm.improve(stepping, problem, learner, experience, multiplier, update_key)
         metrics = {"multiplier": multiplier, **control_metrics, **jax.tree.map(jnp.mean, update_metrics)}
         return learner, controller, metrics
 
     learner, controller, metrics = _unless_warming_up(hyper, problem, state, improved)
+    changed = step_size.change(
+        problem, state.learner.actor.params, learner.actor.params, played.transitions.observation
+    )
+    steps = step_size.follow(steps, changed, urgency * hyper.online.policy_change)
+    metrics |= {"policy_change": changed, "actor_learning_rate": learning_rate}
     guide = state.guide
     if guide is not None:
         guide = guides.update(problem, guide, jnp.mean(played.reward), costs["constraint_cost"], metrics["multiplier"])
         metrics["guide_stage"] = guide.stage.astype(jnp.float32)
-    next_state = State(learner, controller, replay, recent_costs, state.iteration + 1, state.key, guide)
+    next_state = State(learner, controller, replay, steps, state.iteration + 1, state.key, guide)
     return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
-
-
-def actor_step(hyper: Hyper, problem: Problem, iteration: jax.Array, recent_costs: jax.Array) -> jax.Array:
-    """`[]` factor on the policy's step size: small while critics meet online data, large while far over the limit.
-
-    It is the least of the recent costs that counts: where cost is a cliff, a policy right below it, which needs small
-    steps, has single iterations far over the limit.
-    """
-    warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.online.actor_warmup + 1))
-    excess = (jnp.min(recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
-    return warmth * (1 + (hyper.online.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
 
 
 def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: Any) -> tuple[Any, control.State, dict]:

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import align, control, finetune
+from marvel_jax import align, control, step_size
 from marvel_jax.algorithms import sac_lag
-from marvel_jax.hyper import Hyper, Method, SACLag, override
+from marvel_jax.hyper import Hyper, Method, Online, SACLag, override
+from marvel_jax.networks import policy
 from marvel_jax.problem import Problem
 
 PROBLEM = Problem(observation_size=3, action_size=2, episode_length=10, hidden=(8,), cost_limit=20.0)
@@ -113,14 +114,37 @@ def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
         assert jnp.allclose(above, 3.0 * kept ** jnp.arange(1, 4), rtol=1e-3), cost
 
 
-def test_policy_takes_larger_steps_where_all_recent_costs_are_far_over_the_limit():
-    hyper = override(Hyper(), **{"online.recovery": 9.0, "online.actor_warmup": 4.0})
+def test_policy_is_to_move_farther_where_all_recent_costs_are_far_over_the_limit():
+    hyper = override(Online(), recovery=9.0, actor_warmup=4.0)
     for costs, iteration, factor in (
-        ([jnp.inf, 80.0], 10, 9.0),  # one cost so far
+        ([80.0], 10, 9.0),  # one cost so far
         ([90.0, 30.0], 10, 5.0),
         ([90.0, 20.0], 10, 1.0),
         ([0.0, 90.0], 10, 1.0),
-        ([80.0, 80.0], 0, 1.8),  # while the policy's step size still rises
+        ([80.0, 80.0], 0, 1.8),  # while the policy's steps still grow to their size
     ):
-        found = finetune.actor_step(hyper, PROBLEM, jnp.int32(iteration), jnp.array(costs))
-        assert float(found) == pytest.approx(factor), costs
+        state = step_size.init()
+        for cost in costs:
+            state = step_size.see(state, jnp.float32(cost))
+        assert float(step_size.urgency(hyper, PROBLEM, state, jnp.int32(iteration))) == pytest.approx(factor), costs
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_learning_rate_is_found_that_moves_the_policy_as_far_as_wanted(power):
+    state, wanted = step_size.init(), 0.03
+    for _ in range(12):
+        changed = 0.3 * state.factor**power  # steps to and fro, or all in one direction
+        state = step_size.follow(state, changed, wanted)
+    assert float(changed) == pytest.approx(wanted, rel=0.05)
+    assert float(step_size.follow(state, jnp.float32(5.0), 0.0).factor) == float(state.factor)
+    assert float(step_size.follow(state, jnp.float32(0.0), wanted).factor) == float(state.factor)
+
+
+def test_policy_change_is_measured_in_actions():
+    actor = RANDOM.actor.params
+    assert float(step_size.change(PROBLEM, actor, actor, OBSERVATION)) == 0.0
+    other = jax.tree.map(lambda x: x + 0.1, actor)
+    difference = policy(PROBLEM, actor, OBSERVATION).mode() - policy(PROBLEM, other, OBSERVATION).mode()
+    assert float(step_size.change(PROBLEM, actor, other, OBSERVATION)) == pytest.approx(
+        float(jnp.linalg.norm(difference)) / difference.size**0.5, rel=1e-4
+    )
