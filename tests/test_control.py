@@ -132,7 +132,7 @@ def test_policy_is_to_move_farther_where_all_recent_costs_are_far_over_the_limit
 @pytest.mark.parametrize("power", [0.5, 1.0])
 def test_learning_rate_is_found_that_moves_the_policy_as_far_as_wanted(power):
     state, wanted = step_size.init(), 0.03
-    for _ in range(12):
+    for _ in range(20):
         changed = 0.3 * state.factor**power  # steps to and fro, or all in one direction
         state = step_size.follow(state, changed, wanted)
     assert float(changed) == pytest.approx(wanted, rel=0.05)
