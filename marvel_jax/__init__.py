@@ -8,6 +8,7 @@ Modules of `init`/`update` pairs, to be jitted and vmapped:
                 online finetuning under a Lagrange multiplier
   multipliers   fixed, dual ascent, PID and adaptive PID
   control       the loop around a multiplier: pre-alignment at every iteration, and the controller's units
+  step_size     how far the policy moves in an iteration
 
   networks      policy and twin critics
   finetune      the online stage: rollouts, updates and one multiplier step per iteration
@@ -42,6 +43,7 @@ _WHERE = {
     "align": ("marvel_jax.align", None),
     "multipliers": ("marvel_jax.multipliers", None),
     "control": ("marvel_jax.control", None),
+    "step_size": ("marvel_jax.step_size", None),
     "networks": ("marvel_jax.networks", None),
     "finetune": ("marvel_jax.finetune", None),
     "pretrain": ("marvel_jax.pretrain", None),
