@@ -179,7 +179,8 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     fixed: dict[str, Any] = {"cost_limit": float(limit), **(UNSAFE[task] if start == "unsafe" else {})}
     settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
     settings |= {method: best[method]["best"] for method in TUNED}
-    settings |= {method: best["marvel-paper"]["best"] for method in LIKE_PAPER}
+    like_paper: dict[str, float] = best["marvel-paper"]["best"]
+    settings |= dict.fromkeys(LIKE_PAPER, like_paper)
     found = kept(part, settings)
     groups = {"own": OWN, "others": [method for method in settings if method not in (*OWN, *found)]}
     for name, methods in groups.items():
