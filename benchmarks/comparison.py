@@ -11,12 +11,13 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
 settings of the default method: gains, twins, caution, step, recovery, parts, mean-action. Other parts are cells,
 TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
-TASK-LIMIT-untuned, for tasks on which nothing was chosen, every method has its defaults, and a dataset is made first.
+TASK-LIMIT-untuned, for tasks without a search, every method has its defaults, and a dataset is made first.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -53,7 +54,7 @@ LIKE_PAPER = (
     *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
 )
 DEFAULT = "marvel"
-# On tasks on which nothing was tuned, and how much of what is done there.
+# On tasks without a search, and how much of what is done there.
 UNTUNED = (DEFAULT, "marvel-no-caution", "marvel-fixed-step", "marvel-paper", "warm-start", "wsrl", "from-scratch")
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
 REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
@@ -70,6 +71,7 @@ FIXED_RANGES = {
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
 _LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
+_SET_STEP = {"online.policy_change": 0.0}  # what was measured before there was anything else
 # Settings of the default method, from safe starts.
 STUDIES: dict[str, list[dict[str, Any]]] = {
     "gains": [
@@ -80,14 +82,20 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     ],
     "twins": [{"alignment.reward_aggregation": how} for how in ("min", "mean")],
     "caution": [
-        {"gains.caution": caution, "gains.release": release, "gains.margin": margin}
+        {
+            "gains.caution": caution,
+            "gains.release": release,
+            "gains.margin": margin,
+            **_SET_STEP,
+            "online.recovery": 1.0,
+        }
         for caution, release, margin in (
             *((0.0, 0.05, 0.4), (0.25, 0.05, 0.4), (0.5, 0.05, 0.4), (1.0, 0.05, 0.4)),
             *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
         )
     ],
     "step": [{"online.policy_change": value} for value in (0.0, 0.01, 0.03, 0.1)],
-    "recovery": [{"online.recovery": value} for value in (1.0, 10.0, 30.0)],
+    "recovery": [{"online.recovery": value, **_SET_STEP} for value in (1.0, 10.0, 30.0)],
     "parts": [
         {},
         {"method.offline_fraction": 0.0},
@@ -128,6 +136,11 @@ def command(*words: str) -> None:
             sys.exit(ended.code)
 
 
+def runs(task: str, methods: Sequence[str], seeds: int) -> str:
+    """The head of a sweep's TOML text."""
+    return f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {seeds}\n'
+
+
 def table(values: dict[str, Any], name: str) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
 
@@ -139,8 +152,7 @@ def search(work: Path, task: str) -> dict[str, Any]:
     groups = {"others": (others, RANGES), "fixed": (["paper-fixed-multiplier"], FIXED_RANGES)}
     parts = groups | {f"{name}-default": (methods, {}) for name, (methods, _) in groups.items()}
     for name, (methods, ranges) in parts.items():
-        text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEARCH["seeds"]}\n'
-        text += f"seed = {SEARCH['seed']}\ndraws = {SEARCH['draws']}\n"
+        text = runs(task, methods, SEARCH["seeds"]) + f"seed = {SEARCH['seed']}\ndraws = {SEARCH['draws']}\n"
         text += table({"online.iterations": SEARCH["iterations"]}, "fixed") + table(ranges, "draw")
         for run in runs_of(sweep(work, f"search-{task}-{name}", text)):
             changes = {key: run[key] for key in ranges}
@@ -185,7 +197,7 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     groups = {"own": OWN, "others": [method for method in settings if method not in (*OWN, *found)]}
     for name, methods in groups.items():
         if methods:
-            text = f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {SEEDS}\n' + table(fixed, "fixed")
+            text = runs(task, methods, SEEDS) + table(fixed, "fixed")
             text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
             folder = sweep(work, f"{part}-{name}", text)
             found |= {method: outcome(folder, method, settings[method]) for method in methods}
@@ -209,8 +221,7 @@ def untuned(work: Path, part: str) -> dict[str, Any]:
     if not dataset.exists():
         command("collect", task, "--out", str(dataset), *COLLECT, "--quiet")
     seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
-    text = f'tasks = ["{task}"]\nmethods = {json.dumps(UNTUNED)}\nseeds = {seeds}\n'
-    text += table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
+    text = runs(task, UNTUNED, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
     folder = sweep(work, part, text + table({task: json.dumps(str(dataset))}, "datasets"))
     found = {method: outcome(folder, method, {}) for method in UNTUNED}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
@@ -248,7 +259,7 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
     """Settings of the default method side by side."""
-    text = f'tasks = ["{task}"]\nmethods = ["{DEFAULT}"]\nseeds = {SEEDS}\n'
+    text = runs(task, [DEFAULT], SEEDS)
     if name in ALSO_UNSAFE:
         text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])

@@ -27,7 +27,8 @@ class Recipe:
     source: str = "this project"
 
 
-_PLAIN = {"gains.caution": 0.0, "online.policy_change": 0.0, "online.recovery": 1.0}
+_SET_STEP = {"online.policy_change": 0.0, "online.recovery": 1.0}
+_PLAIN = {"gains.caution": 0.0, **_SET_STEP}
 _NO_MPA = {"method.multiplier_alignment": "off", **_PLAIN}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
 _PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0, "alignment.reward_aggregation": "min"}
@@ -42,7 +43,7 @@ METHODS: dict[str, Recipe] = {
     ),
     "marvel-fixed-step": Recipe(
         "marvel, but with the step size that is set, at any distance from the limit",
-        {"online.policy_change": 0.0, "online.recovery": 1.0},
+        _SET_STEP,
     ),
     "marvel-no-caution": Recipe("marvel, but λ starts where the controller puts it", {"gains.caution": 0.0}),
     "marvel-feed-forward": Recipe(
