@@ -2,6 +2,7 @@
 
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
+    uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
     uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle recovery-BallRun
     uv run python benchmarks/comparison.py DroneRun-20-untuned SwimmerVelocity-25-untuned
 
@@ -9,9 +10,10 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
-settings of the default method: gains, twins, caution, step, recovery, parts, mean-action. Other parts are cells,
-TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
-TASK-LIMIT-untuned, for tasks without a search, every method has its defaults, and a dataset is made first.
+settings of the default method: gains, twins, caution, step, recovery, settling, parts, mean-action. Other parts are
+cells, TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
+TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks
+without a search, every method has its defaults, and a dataset is made first.
 """
 
 import argparse
@@ -41,8 +43,8 @@ UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.u
 SAFE = {"cpq.imitation_weight": 0.0, "pretrain.updates": 15_000}
 # This project's methods have their defaults everywhere.
 OWN = (
-    *("marvel", "marvel-no-caution", "marvel-fixed-step", "marvel-feed-forward", "marvel-initial"),
-    "marvel-offline-critics",
+    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step"),
+    *("marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
 )
 TUNED = (
     *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),
@@ -54,8 +56,12 @@ LIKE_PAPER = (
     *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
 )
 DEFAULT = "marvel"
+MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
 # On tasks without a search, and how much of what is done there.
-UNTUNED = (DEFAULT, "marvel-no-caution", "marvel-fixed-step", "marvel-paper", "warm-start", "wsrl", "from-scratch")
+UNTUNED = (
+    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step"),
+    *("marvel-paper", "warm-start", "wsrl", "from-scratch"),
+)
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
 REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
 # The search: the same number of configurations for every method, on seeds that no comparison uses.
@@ -71,7 +77,8 @@ FIXED_RANGES = {
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
 _LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
-_SET_STEP = {"online.policy_change": 0.0}  # what was measured before there was anything else
+_NO_SETTLING = {"online.settling": 0.0}
+_SET_STEP = {"online.policy_change": 0.0, **_NO_SETTLING}  # what was measured before there was anything else
 # Settings of the default method, from safe starts.
 STUDIES: dict[str, list[dict[str, Any]]] = {
     "gains": [
@@ -94,7 +101,11 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
             *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
         )
     ],
-    "step": [{"online.policy_change": value} for value in (0.0, 0.01, 0.03, 0.1)],
+    "step": [{"online.policy_change": value, **_NO_SETTLING} for value in (0.0, 0.01, 0.03, 0.1)],
+    "settling": [
+        {"online.policy_change": value, "online.settling": settling}
+        for value, settling in ((0.03, 0.0), (0.03, 0.9), (0.06, 0.0), (0.06, 0.9), (0.1, 0.9), (0.1, 0.0))
+    ],
     "recovery": [{"online.recovery": value, **_SET_STEP} for value in (1.0, 10.0, 30.0)],
     "parts": [
         {},
@@ -106,6 +117,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
 ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones
+FIRST_SEED = {"settling": 200}  # what is chosen from here on is chosen on seeds that no table has
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {
@@ -185,23 +197,28 @@ def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
 
 
 def cell(work: Path, part: str) -> dict[str, Any]:
-    """All methods on a task, at a limit, from one kind of start."""
-    task, limit, start = part.split("-")
+    """All methods on a task, at a limit, from one kind of start; or a few of them with more seeds."""
+    task, limit, start, *many = part.split("-")
+    seeds = int(many[0]) if many else SEEDS
     best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
     fixed: dict[str, Any] = {"cost_limit": float(limit), **(UNSAFE[task] if start == "unsafe" else {})}
     settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
     settings |= {method: best[method]["best"] for method in TUNED}
     like_paper: dict[str, float] = best["marvel-paper"]["best"]
     settings |= dict.fromkeys(LIKE_PAPER, like_paper)
+    if many:
+        settings = {method: settings[method] for method in MANY_SEEDS}
     found = kept(part, settings)
-    groups = {"own": OWN, "others": [method for method in settings if method not in (*OWN, *found)]}
+    own = [method for method in settings if method in OWN]
+    groups = {"own": own, "others": [method for method in settings if method not in (*own, *found)]}
     for name, methods in groups.items():
         if methods:
-            text = runs(task, methods, SEEDS) + table(fixed, "fixed")
+            text = runs(task, methods, seeds) + table(fixed, "fixed")
             text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
             folder = sweep(work, f"{part}-{name}", text)
             found |= {method: outcome(folder, method, settings[method]) for method in methods}
     found = {method: found[method] for method in settings}
+    start = ", ".join([start, *(f"{count} seeds" for count in many)])
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
 
 
@@ -259,7 +276,7 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
     """Settings of the default method side by side."""
-    text = runs(task, [DEFAULT], SEEDS)
+    text = runs(task, [DEFAULT], SEEDS) + f"seed = {FIRST_SEED.get(name, 0)}\n"
     if name in ALSO_UNSAFE:
         text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
@@ -276,7 +293,9 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "parts", nargs="+", help=f"search-TASK, TASK-LIMIT-START, pairs-TASK, or STUDY-TASK of {', '.join(STUDIES)}"
+        "parts",
+        nargs="+",
+        help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK of {', '.join(STUDIES)}",
     )
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()

@@ -284,12 +284,15 @@ class Online:
     """Environment steps of the starting policy before the first update, as part of the budget (static)."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
-    policy_change: float = 0.03
+    policy_change: float = 0.06
     """Root mean square by which the policy's mean action, in [−1, 1], should change in an iteration: the step size,
     at first `actor_learning_rate`, is adapted to it. At 0 it stays as it is."""
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""
+    settling: float = 0.9
+    """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
+    off)."""
     alignment_smoothing: float = 0.9
     """Memory of the moving averages in multiplier pre-alignment at every iteration."""
 

@@ -27,7 +27,7 @@ class Recipe:
     source: str = "this project"
 
 
-_SET_STEP = {"online.policy_change": 0.0, "online.recovery": 1.0}
+_SET_STEP = {"online.policy_change": 0.0, "online.recovery": 1.0, "online.settling": 0.0}
 _PLAIN = {"gains.caution": 0.0, **_SET_STEP}
 _NO_MPA = {"method.multiplier_alignment": "off", **_PLAIN}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
@@ -39,12 +39,14 @@ _MARVEL = "Marvel, arXiv 2412.04426"
 METHODS: dict[str, Recipe] = {
     "marvel": Recipe(
         "offline policy, value pre-alignment from fresh critics, adaptive PID in the units of the pre-aligned "
-        "multiplier, which starts above it, policy steps of a size in actions; half of each batch from the offline data"
+        "multiplier, which starts above it, policy steps of a size in actions that shrink towards the end; half of "
+        "each batch from the offline data"
     ),
     "marvel-fixed-step": Recipe(
-        "marvel, but with the step size that is set, at any distance from the limit",
+        "marvel, but with the step size that is set, at any distance from the limit and at all times",
         _SET_STEP,
     ),
+    "marvel-no-settling": Recipe("marvel, but the policy's steps stay as large to the end", {"online.settling": 0.0}),
     "marvel-no-caution": Recipe("marvel, but λ starts where the controller puts it", {"gains.caution": 0.0}),
     "marvel-feed-forward": Recipe(
         "marvel, but the pre-aligned multiplier is only added to the controller's",

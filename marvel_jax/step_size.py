@@ -2,7 +2,8 @@
 
 What step size suits a task depends on how its cost changes with the actions, and actions are in [−1, 1] everywhere. So
 it is not the learning rate that is set but how far the mean action should move: after every iteration the learning rate
-is corrected by how far it did. Far over the limit, where the reason for small steps is absent, it is to move farther.
+is corrected by how far it did. Far over the limit, where the reason for small steps is absent, it is to move farther;
+towards the end of the budget less and less, so that the policy that remains is not that of one last large step.
 
 This project's; PPO's adaptive KL penalty (Schulman et al., 2017) follows the policy's change in the same way. See
 docs/comparison.md.
@@ -44,15 +45,16 @@ def see(state: State, episode_cost: jax.Array) -> State:
 
 
 def urgency(hyper: Online, problem: Problem, state: State, iteration: jax.Array) -> jax.Array:
-    """`[]` how many times as far as usual the policy should move: less while critics meet online data, more far over
-    the limit.
+    """`[]` how many times as far as usual the policy should move: less while critics meet online data, less towards the
+    end of the budget, more far over the limit.
 
     It is the least of the recent costs that counts: where cost is a cliff, a policy right below it, which needs small
     steps, has single iterations far over the limit.
     """
     warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.actor_warmup + 1))
     excess = (jnp.min(state.recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
-    return warmth * (1 + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
+    settled = 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
+    return warmth * (settled + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
 
 
 def change(problem: Problem, before: Params, after: Params, observation: jax.Array) -> jax.Array:

@@ -114,14 +114,18 @@ def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
         assert jnp.allclose(above, 3.0 * kept ** jnp.arange(1, 4), rtol=1e-3), cost
 
 
-def test_policy_is_to_move_farther_where_all_recent_costs_are_far_over_the_limit():
-    hyper = override(Online(), recovery=9.0, actor_warmup=4.0)
+def test_policy_is_to_move_farther_far_over_the_limit_and_less_towards_the_end():
+    hyper = override(Online(), recovery=9.0, actor_warmup=4.0, settling=0.8, iterations=100)
     for costs, iteration, factor in (
-        ([80.0], 10, 9.0),  # one cost so far
-        ([90.0, 30.0], 10, 5.0),
-        ([90.0, 20.0], 10, 1.0),
-        ([0.0, 90.0], 10, 1.0),
+        ([80.0], 10, 8.0 + 0.92),  # one cost so far
+        ([90.0, 30.0], 10, 4.0 + 0.92),
+        ([90.0, 20.0], 10, 0.92),
+        ([0.0, 90.0], 10, 0.92),
         ([80.0, 80.0], 0, 1.8),  # while the policy's steps still grow to their size
+        ([0.0, 0.0], 50, 0.6),  # as they settle
+        ([0.0, 0.0], 100, 0.2),
+        ([80.0, 80.0], 100, 8.2),  # far over the limit there is nothing to settle
+        ([0.0, 0.0], 150, 0.2),  # beyond the budget
     ):
         state = step_size.init()
         for cost in costs:
