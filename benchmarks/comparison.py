@@ -238,9 +238,11 @@ def untuned(work: Path, part: str) -> dict[str, Any]:
     if not dataset.exists():
         command("collect", task, "--out", str(dataset), *COLLECT, "--quiet")
     seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
-    text = runs(task, UNTUNED, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
+    found = kept(part, {method: {} for method in UNTUNED})
+    methods = [method for method in UNTUNED if method not in found]
+    text = runs(task, methods, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
     folder = sweep(work, part, text + table({task: json.dumps(str(dataset))}, "datasets"))
-    found = {method: outcome(folder, method, {}) for method in UNTUNED}
+    found = {method: found.get(method) or outcome(folder, method, {}) for method in UNTUNED}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
 
 
