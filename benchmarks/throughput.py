@@ -1,4 +1,4 @@
-"""Speed: environment steps, gradient updates, cost per seed, share of the matmul rate, start-up time, memory.
+"""Speed: gradient updates, cost per seed, share of the matmul rate, start-up time, memory.
 
     uv run python benchmarks/throughput.py
 
@@ -22,7 +22,6 @@ from typing import Any
 import common
 import jax
 import jax.numpy as jnp
-import marvel_envs
 import matplotlib
 import numpy as np
 from flax import linen as nn
@@ -35,7 +34,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROUNDS = 5
-PARTS = ["environments", "updates", "normalization", "seeds", "start"]
+Changes = Callable[[tuple[int, ...]], dict[str, Any]]  # of the problem, for hidden sizes
+GAIN_SHAPES = {(64, 64): (128, 500), (256, 256): (256, 60)}  # hidden sizes: batch size, updates per measurement
+PARTS = ["updates", "normalization", "products", "seeds", "start"]
 
 
 def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
@@ -51,27 +52,6 @@ def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = R
     return {name: common.spread(values) for name, values in rates.items()}
 
 
-def environment_rates(count: int = 1024) -> dict[str, tuple[Callable[[], Any], float]]:
-    """Steps/s of each task in `count` vmapped environments with fresh resets and random actions."""
-    works = {}
-    for task in common.TASKS:
-        env = marvel_envs.FreshReset(marvel_envs.make(task))
-        state = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), count))
-        length = marvel_envs.TASKS[task].episode_length
-
-        def roll(state, env=env, length=length):
-            def step(state, key):
-                action = jax.random.uniform(key, (count, env.action_size), minval=-1.0)
-                state = jax.vmap(env.step)(state, action)
-                return state, state.reward.sum()
-
-            return jax.lax.scan(step, state, jax.random.split(jax.random.key(1), length))
-
-        compiled = jax.jit(roll)
-        works[f"environment/{task}/{count}"] = ((lambda f=compiled, s=state: f(s)), count * length)
-    return works
-
-
 class FlaxCritic(nn.Module):
     """The critic with Flax's own layer normalization, as it was before."""
 
@@ -84,21 +64,20 @@ class FlaxCritic(nn.Module):
         return nn.Dense(1)(x)
 
 
-def normalization_rates(data: Transition) -> dict[str, Any]:
-    """Updates/s of as many seeds as devices, with this project's layer normalization and with Flax's, and the gain."""
+def gains(data: Transition, before: Changes, after: Changes) -> dict[str, Any]:
+    """Updates/s of as many seeds as devices, with what is changed in the problem before and after, and the gain."""
     result, seeds = {}, jax.local_device_count()
-    for hidden, batch_size, steps in (((64, 64), 128, 500), ((256, 256), 256, 60)):
+    for hidden, (batch_size, steps) in GAIN_SHAPES.items():
         works = {}
-        for kind, critic in (("Flax", FlaxCritic(hidden)), ("ours", None)):
-            for name, (init, updates, _) in learners(hidden, batch_size, critic).items():
-                works[f"{name}, {kind}"] = of_seeds(init, updates, seeds, steps, data)
+        for when, changes in (("before", before), ("after", after)):
+            for name, (init, updates, _) in learners(hidden, batch_size, **changes(hidden)).items():
+                works[f"{name}, {when}"] = of_seeds(init, updates, seeds, steps, data)
         rates = alternate(works)
         for name in ("SAC-Lag", "CPQ", "VPA"):
-            before, after = rates[f"{name}, Flax"], rates[f"{name}, ours"]
+            rate = {when: rates[f"{name}, {when}"] for when in ("before", "after")}
             result[f"{name}/hidden {hidden[0]}/batch {batch_size}"] = {
-                "updates_per_second_before": before,
-                "updates_per_second_after": after,
-                "gain": after["median"] / before["median"],
+                **{f"updates_per_second_{when}": rate[when] for when in rate},
+                "gain": rate["after"]["median"] / rate["before"]["median"],
             }
     return result
 
@@ -222,12 +201,12 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
     result: dict[str, Any] = {}
-    if "environments" in wanted:
-        result["environment_steps_per_second"] = alternate(environment_rates())
     if "updates" in wanted:
         result["updates"] = update_rates(data)
     if "normalization" in wanted:
-        result["normalization"] = normalization_rates(data)
+        result["normalization"] = gains(data, lambda hidden: {"critic": FlaxCritic(hidden)}, lambda _: {})
+    if "products" in wanted:
+        result["products"] = gains(data, lambda _: {}, lambda _: {"products": "bfloat16"})
     if "seeds" in wanted:
         result["seeds"] = seed_costs(data)
     if "start" in wanted:

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from marvel_jax import align
 from marvel_jax.algorithms import cpq, sac_lag
@@ -33,12 +32,14 @@ def matmul_flops(jaxpr: Any) -> int:
     return total
 
 
-def learners(
-    hidden: tuple[int, ...], batch_size: int, critic: nn.Module | None = None
-) -> dict[str, tuple[Callable, Callable, int]]:
-    """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`."""
+def learners(hidden: tuple[int, ...], batch_size: int, **changes: Any) -> dict[str, tuple[Callable, Callable, int]]:
+    """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`.
+
+    `changes` are of the problem.
+    """
     problem = Problem(
-        observation_size=8, action_size=2, episode_length=200, hidden=hidden, critic=critic, reward_scale=0.1
+        **{"observation_size": 8, "action_size": 2, "episode_length": 200, "hidden": hidden, "reward_scale": 0.1},
+        **changes,
     )
     problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 MultiplierKind = Literal["fixed", "dual-ascent", "pid", "adaptive-pid"]
 Aggregation = Literal["max", "mean", "min"]
 OfflineName = Literal["cpq", "bear-lag", "bcq-lag", "coptidice", "bc", "bc-safe"]
+Format = Literal["float32", "bfloat16"]
 OnlineName = Literal["sac-lag", "td3-lag", "ppo-lag"]
 
 
@@ -331,6 +332,9 @@ class Hyper:
     """Factor on rewards inside critics."""
     hidden: tuple[int, ...] = static((64, 64))
     """Widths of the hidden layers of actor and critics (static)."""
+    products: Format = static("float32")
+    """Number format of the hidden layers' matrix products (static). With bfloat16 parameters, outputs and all else stay
+    float32; faster where the hardware multiplies it faster."""
     log_std_minimum: float = -2.5
     """Floor of the policy's log standard deviation (before the tanh). At -20, as is common, offline policies end with
     none, and then neither explore online nor learn how costs change with actions."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from marvel_jax.hyper import Aggregation
+from marvel_jax.hyper import Aggregation, Format
 from marvel_jax.normalization import LayerNorm
 from marvel_jax.problem import Problem
 
@@ -25,16 +25,21 @@ def apply(module: nn.Module, params: Params, *inputs: jax.Array, **keywords: Any
 
 
 class MLP(nn.Module):
-    """ReLU hidden layers, with or without layer normalization, and a linear output."""
+    """ReLU hidden layers, with or without layer normalization, and a linear output.
+
+    `products` is the number format in which the hidden layers multiply and add their bias. Parameters, and the output,
+    whose differences decide, are float32.
+    """
 
     hidden: tuple[int, ...]
     outputs: int
     layer_norm: bool = False
+    products: Format = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for width in self.hidden:
-            x = nn.Dense(width)(x)
+            x = nn.Dense(width, dtype=self.products)(x).astype(jnp.float32)
             x = nn.relu(LayerNorm()(x) if self.layer_norm else x)
         return nn.Dense(self.outputs)(x)
 
@@ -78,7 +83,7 @@ class SquashedGaussian(struct.PyTreeNode):
 
 
 def _actor(problem: Problem) -> nn.Module:
-    return problem.actor or MLP(problem.hidden, 2 * problem.action_size)
+    return problem.actor or MLP(problem.hidden, 2 * problem.action_size, products=problem.products)
 
 
 def init_actor(problem: Problem, key: jax.Array) -> Params:
@@ -93,7 +98,7 @@ def policy(problem: Problem, params: Params, observation: jax.Array) -> Squashed
 
 
 def _critic(problem: Problem) -> nn.Module:
-    return problem.critic or MLP(problem.hidden, 1, problem.critic_layer_norm)
+    return problem.critic or _value(problem)
 
 
 def init_twins(problem: Problem, key: jax.Array) -> Twins:
@@ -120,7 +125,7 @@ def state_value(problem: Problem, params: Params, observation: jax.Array) -> jax
 
 
 def _value(problem: Problem) -> nn.Module:
-    return MLP(problem.hidden, 1, problem.critic_layer_norm)
+    return MLP(problem.hidden, 1, problem.critic_layer_norm, problem.products)
 
 
 def aggregate(values: jax.Array, how: Aggregation) -> jax.Array:

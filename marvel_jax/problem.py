@@ -8,7 +8,7 @@ from flax import linen as nn
 from marvel_envs.tasks import TaskSpec
 
 import marvel_jax.pytrees  # noqa: F401
-from marvel_jax.hyper import Hyper, static
+from marvel_jax.hyper import Format, Hyper, static
 
 LOG_STD_MAXIMUM = 2.0
 
@@ -21,6 +21,7 @@ class Problem:
     Attributes:
       observation_size, action_size, episode_length: From the environment (static).
       hidden: Widths of actor's and critics' hidden layers (static).
+      products: Number format of the hidden layers' matrix products (static).
       critic_layer_norm: Layer normalization in the critics (static).
       actor, critic: Flax modules of your own instead (static): an actor maps `[..., observation_size]` to
         `[..., 2·action_size]` means and log standard deviations before the tanh, a critic
@@ -35,6 +36,7 @@ class Problem:
     action_size: int = static(0)
     episode_length: int = static(0)
     hidden: tuple[int, ...] = static((64, 64))
+    products: Format = static("float32")
     critic_layer_norm: bool = static(True)
     actor: nn.Module | None = static(None)
     critic: nn.Module | None = static(None)
@@ -73,6 +75,7 @@ def from_spec(spec: TaskSpec, hyper: Hyper) -> Problem:
         action_size=spec.action_size,
         episode_length=spec.episode_length,
         hidden=tuple(hyper.hidden),
+        products=hyper.products,
         critic_layer_norm=hyper.critic_layer_norm,
         log_std_minimum=deviation[0],
         log_std_maximum=deviation[1],

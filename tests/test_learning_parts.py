@@ -1,5 +1,9 @@
 """Closed forms for the parts of the learning code: densities, limits, backups, alignment."""
 
+import re
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -219,3 +223,27 @@ def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, sprea
 
     for mine, other in zip(jax.tree.leaves(value(ours)), jax.tree.leaves(value(theirs)), strict=True):
         np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-3)
+
+
+def test_bfloat16_products_are_of_hidden_layers_alone_and_change_values_little():
+    sizes = {"observation_size": 3, "action_size": 1, "episode_length": 10, "hidden": (32, 32)}
+    exact = Problem(**sizes, critic_layer_norm=False)
+    rough = replace(exact, products="bfloat16")
+    twins, actor = init_twins(rough, jax.random.key(0)), init_actor(rough, jax.random.key(1))
+    assert {leaf.dtype for leaf in jax.tree.leaves((twins, actor))} == {jnp.dtype("float32")}
+    observation, action = jax.random.normal(jax.random.key(2), (64, 3)), jnp.zeros((64, 1))
+
+    def loss(problem, twins):
+        return jnp.mean(twin_values(problem, twins, observation, action) ** 2)
+
+    values, others = (twin_values(problem, twins, observation, action) for problem in (exact, rough))
+    assert others.dtype == jnp.float32
+    assert 0.0 < float(jnp.max(jnp.abs(values - others))) < 0.02 * float(jnp.std(values)) + 0.02
+    assert not jnp.array_equal(policy(exact, actor, observation).mean, policy(rough, actor, observation).mean)
+    gradients = [jax.grad(partial(loss, problem))(twins) for problem in (exact, rough)]
+    flat = [jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)]) for tree in gradients]
+    assert float(flat[0] @ flat[1] / jnp.linalg.norm(flat[0]) / jnp.linalg.norm(flat[1])) > 0.999
+    program = str(jax.make_jaxpr(jax.grad(partial(loss, rough)))(twins))
+    formats = re.findall(r":(f32|bf16)\[[^]]*\] = dot_general", program)
+    # Per critic: two hidden layers forwards, three products backwards; the output's forwards and two backwards.
+    assert (formats.count("bf16"), formats.count("f32")) == (2 * 5, 2 * 3)

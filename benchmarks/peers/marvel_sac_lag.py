@@ -13,7 +13,7 @@ jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 data = jax.tree.map(jax.numpy.asarray, load_shipped("BallCircle").transitions)
 WORKS = {}
 for width, batch, steps in ((256, 64, 100), (256, 256, 60), (64, 64, 500), (64, 256, 300)):
-    init, many, _ = learners((width, width), batch, MLP((width, width), 1))["SAC-Lag"]
+    init, many, _ = learners((width, width), batch, critic=MLP((width, width), 1))["SAC-Lag"]
     for seeds in (1, jax.local_device_count()):
         work, count = of_seeds(init, many, seeds, steps, data)
         name = f"SAC-Lag/hidden {width}/batch {batch}/{seeds} seeds"

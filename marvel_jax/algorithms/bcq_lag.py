@@ -40,7 +40,7 @@ class State(struct.PyTreeNode):
 
 
 def _perturbation(problem: Problem) -> MLP:
-    return MLP(problem.hidden, problem.action_size)
+    return MLP(problem.hidden, problem.action_size, products=problem.products)
 
 
 def init(hyper: BCQLag, problem: Problem, key: jax.Array) -> State:
