@@ -32,15 +32,15 @@ def throughput() -> None:
     if not result:
         return
     print(f"\n{result['machine']['cpu']}, {result['machine']['cores']} cores\n")
-    for name, rate in result["environment_steps_per_second"].items():
-        print(f"- {name}: {rate['median']:,.0f} steps/s")
-    print("\n| update | updates/s | share of the matmul rate |\n|---|---|---|")
+    print("| update | updates/s | share of the matmul rate |\n|---|---|---|")
     for name, entry in result["updates"].items():
         print(f"| {name} | {entry['updates_per_second']['median']:,.0f} | {entry['share_of_matmul_rate']:.0%} |")
     for hidden, costs in result["seeds"].items():
         print(hidden, {name: round(entry["cost_per_seed_relative_to_one"], 3) for name, entry in costs.items()})
     print(result["start"])
     print({name: round(seconds, 2) for name, seconds in result["import_and_command_seconds"].items()})
+    for part in ("normalization", "products"):
+        print(part, {name: round(entry["gain"], 2) for name, entry in result.get(part, {}).items()})
 
 
 def environments() -> None:
