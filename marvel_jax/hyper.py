@@ -334,7 +334,7 @@ class Hyper:
     """Widths of the hidden layers of actor and critics (static)."""
     products: Format = static("float32")
     """Number format of the hidden layers' matrix products (static). With bfloat16 parameters, outputs and all else stay
-    float32; faster where the hardware multiplies it faster."""
+    float32. For accelerators; on the CPUs that we measured it is slower."""
     log_std_minimum: float = -2.5
     """Floor of the policy's log standard deviation (before the tanh). At -20, as is common, offline policies end with
     none, and then neither explore online nor learn how costs change with actions."""
