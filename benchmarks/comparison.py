@@ -25,6 +25,7 @@ from typing import Any, get_args
 
 import common
 import numpy as np
+from studies import ALSO_UNSAFE, FIRST_SEED, STUDIES
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
@@ -76,48 +77,6 @@ FIXED_RANGES = {
     "sac.actor_learning_rate": RANGES["sac.actor_learning_rate"],
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
-_LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
-_NO_SETTLING = {"online.settling": 0.0}
-_SET_STEP = {"online.policy_change": 0.0, **_NO_SETTLING}  # what was measured before there was anything else
-# Settings of the default method, from safe starts.
-STUDIES: dict[str, list[dict[str, Any]]] = {
-    "gains": [
-        {"gains.proportional": 1.5},
-        {"gains.proportional": 0.5},
-        _LESS,
-        {**_LESS, "gains.integral": 0.03},
-    ],
-    "twins": [{"alignment.reward_aggregation": how} for how in ("min", "mean")],
-    "caution": [
-        {
-            "gains.caution": caution,
-            "gains.release": release,
-            "gains.margin": margin,
-            **_SET_STEP,
-            "online.recovery": 1.0,
-        }
-        for caution, release, margin in (
-            *((0.0, 0.05, 0.4), (0.25, 0.05, 0.4), (0.5, 0.05, 0.4), (1.0, 0.05, 0.4)),
-            *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
-        )
-    ],
-    "step": [{"online.policy_change": value, **_NO_SETTLING} for value in (0.0, 0.01, 0.03, 0.1)],
-    "settling": [
-        {"online.policy_change": value, "online.settling": settling}
-        for value, settling in ((0.03, 0.0), (0.03, 0.9), (0.06, 0.0), (0.06, 0.9), (0.1, 0.9), (0.1, 0.0))
-    ],
-    "recovery": [{"online.recovery": value, **_SET_STEP} for value in (1.0, 10.0, 30.0)],
-    "parts": [
-        {},
-        {"method.offline_fraction": 0.0},
-        {"log_std_minimum": -20.0},
-        {"critic_layer_norm": False},
-    ],
-    # An exploring policy, whose samples differ from its mean.
-    "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
-}
-ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones
-FIRST_SEED = {"settling": 200}  # what is chosen from here on is chosen on seeds that no table has
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import DEFAULT, FOLDER, PAIR_SEEDS, STUDIES, TUNED, VALUES
+from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES
+from studies import STUDIES
 
 from marvel_jax.config import find_task
 from marvel_jax.hyper import OfflineName, OnlineName
