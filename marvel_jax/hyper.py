@@ -291,6 +291,9 @@ class Online:
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""
+    cost_movement: float = 0.0
+    """Share of the limit by which the episode cost should move between iterations (0 is off): while it moves less the
+    policy changes up to four times as far as `policy_change` says, while it moves more down to a third."""
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""

@@ -19,6 +19,8 @@ from marvel_jax.problem import Problem
 
 RECENT = 5  # iterations, all of which must be far over the limit before the policy takes larger steps
 LARGEST_CORRECTION = 2.0  # of the learning rate, per iteration
+SMALLEST_REACH, LARGEST_REACH = 1 / 3, 4.0  # times the change that is set, by how the cost responds to it
+REACH_RATE = 0.15  # power of the ratio of wanted to measured movement of the cost, per iteration
 RANGE = 1e3  # the learning rate stays within [1/RANGE, RANGE] times its start
 
 
@@ -27,16 +29,18 @@ class State(struct.PyTreeNode):
 
     Attributes:
       factor: `[]` on the learning rate.
+      reach: `[]` on the change that is set.
       recent_costs: `[RECENT]` episode costs of the latest iterations, oldest first; infinite before there were any.
     """
 
     factor: jax.Array
+    reach: jax.Array
     recent_costs: jax.Array
 
 
 def init() -> State:
     """The state before the first iteration."""
-    return State(jnp.ones(()), jnp.full(RECENT, jnp.inf))
+    return State(jnp.ones(()), jnp.ones(()), jnp.full(RECENT, jnp.inf))
 
 
 def see(state: State, episode_cost: jax.Array) -> State:
@@ -53,8 +57,26 @@ def urgency(hyper: Online, problem: Problem, state: State, iteration: jax.Array)
     """
     warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.actor_warmup + 1))
     excess = (jnp.min(state.recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
-    settled = 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
-    return warmth * (settled + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
+    return warmth * (_settled(hyper, iteration) + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
+
+
+def _settled(hyper: Online, iteration: jax.Array) -> jax.Array:
+    """`[]` from 1 at first to 1 − settling at the end of the budget, and beyond."""
+    return 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
+
+
+def adapt(hyper: Online, problem: Problem, state: State, iteration: jax.Array) -> State:
+    """Corrects the reach by how much the recent costs moved from one iteration to the next; not if that is 0.
+
+    Far from any cost a policy may move farther than next to a cliff, and no distance in actions knows which it is. Less
+    and less of it towards the end, where steps that settle move the cost less by themselves.
+    """
+    movement = jnp.mean(jnp.abs(jnp.diff(state.recent_costs)))
+    wanted = hyper.cost_movement * jnp.maximum(problem.cost_limit, 1.0)
+    ratio = jnp.clip(wanted / jnp.maximum(movement, 1e-6), 1 / LARGEST_CORRECTION, LARGEST_CORRECTION)
+    reach = state.reach * ratio ** (REACH_RATE * _settled(hyper, iteration))
+    known = (hyper.cost_movement > 0) & jnp.isfinite(movement) & (iteration > hyper.actor_warmup)
+    return state.replace(reach=jnp.where(known, jnp.clip(reach, SMALLEST_REACH, LARGEST_REACH), state.reach))
 
 
 def change(problem: Problem, before: Params, after: Params, observation: jax.Array) -> jax.Array:
