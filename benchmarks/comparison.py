@@ -3,8 +3,8 @@
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
-    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle recovery-BallRun
-    uv run python benchmarks/comparison.py DroneRun-20-untuned SwimmerVelocity-25-untuned
+    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle settling-BallRun
+    uv run python benchmarks/comparison.py DroneRun-20-untuned DroneCircle-20-untuned SwimmerVelocity-25-untuned
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.

@@ -3,7 +3,8 @@
 What step size suits a task depends on how its cost changes with the actions, and actions are in [−1, 1] everywhere. So
 it is not the learning rate that is set but how far the mean action should move: after every iteration the learning rate
 is corrected by how far it did. Far over the limit, where the reason for small steps is absent, it is to move farther;
-towards the end of the budget less and less, so that the policy that remains is not that of one last large step.
+towards the end of the budget less and less, so that the policy that remains is not that of one last large step. How far
+suits a task can also be read off how much its cost moves (`adapt`, off by default).
 
 This project's; PPO's adaptive KL penalty (Schulman et al., 2017) follows the policy's change in the same way. See
 docs/comparison.md.
@@ -17,8 +18,8 @@ from marvel_jax.hyper import Online
 from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 
-RECENT = 5  # iterations, all of which must be far over the limit before the policy takes larger steps
-LARGEST_CORRECTION = 2.0  # of the learning rate, per iteration
+RECENT = 5  # iterations whose costs say whether the policy is far over the limit, and how much the cost moves
+LARGEST_CORRECTION = 2.0  # ratio of wanted to measured that counts, per iteration
 SMALLEST_REACH, LARGEST_REACH = 1 / 3, 4.0  # times the change that is set, by how the cost responds to it
 REACH_RATE = 0.15  # power of the ratio of wanted to measured movement of the cost, per iteration
 RANGE = 1e3  # the learning rate stays within [1/RANGE, RANGE] times its start
@@ -66,7 +67,7 @@ def _settled(hyper: Online, iteration: jax.Array) -> jax.Array:
 
 
 def adapt(hyper: Online, problem: Problem, state: State, iteration: jax.Array) -> State:
-    """Corrects the reach by how much the recent costs moved from one iteration to the next; not if that is 0.
+    """Corrects the reach by how much the cost moved between recent iterations; not if `cost_movement` is 0.
 
     Far from any cost a policy may move farther than next to a cliff, and no distance in actions knows which it is. Less
     and less of it towards the end, where steps that settle move the cost less by themselves.
