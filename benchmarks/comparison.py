@@ -3,17 +3,17 @@
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
-    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle settling-BallRun
+    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle settling-BallRun step-DroneCircle
     uv run python benchmarks/comparison.py DroneRun-20-untuned DroneCircle-20-untuned SwimmerVelocity-25-untuned
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
-settings of the default method: gains, twins, caution, step, recovery, settling, parts, mean-action. Other parts are
-cells, TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
-TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks
-without a search, every method has its defaults, and a dataset is made first.
+settings of the default method: gains, twins, caution, step, recovery, settling, parts, mean-action. Other
+parts are cells, TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of
+a cell TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for
+tasks without a search, every method has its defaults. For a task without a dataset of its own one is made first.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from studies import ALSO_UNSAFE, FIRST_SEED, STUDIES
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
+from marvel_jax.datasets.dataset import shipped_path
 from marvel_jax.hyper import OfflineName, OnlineName
 from marvel_jax.metrics import read_table
 from marvel_jax.report import comparison
@@ -192,17 +193,25 @@ def kept(part: str, settings: dict[str, dict[str, float]]) -> dict[str, Any]:
 def untuned(work: Path, part: str) -> dict[str, Any]:
     """The default beside what it is compared with, all with their defaults, on a dataset made for this."""
     task, limit, start = part.split("-")
-    dataset, reduced = work / f"{task}.hdf5", REDUCED if task.endswith("Velocity") else {}
-    work.mkdir(parents=True, exist_ok=True)
-    if not dataset.exists():
-        command("collect", task, "--out", str(dataset), *COLLECT, "--quiet")
+    reduced = REDUCED if task.endswith("Velocity") else {}
     seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
     found = kept(part, {method: {} for method in UNTUNED})
     methods = [method for method in UNTUNED if method not in found]
     text = runs(task, methods, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
-    folder = sweep(work, part, text + table({task: json.dumps(str(dataset))}, "datasets"))
+    folder = sweep(work, part, text + dataset(work, task))
     found = {method: found.get(method) or outcome(folder, method, {}) for method in UNTUNED}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
+
+
+def dataset(work: Path, task: str) -> str:
+    """The part of a sweep's TOML text that names the dataset, which is made first if the package ships none."""
+    if shipped_path(task).exists():
+        return ""
+    made = work / f"{task}.hdf5"
+    work.mkdir(parents=True, exist_ok=True)
+    if not made.exists():
+        command("collect", task, "--out", str(made), *COLLECT, "--quiet")
+    return table({task: json.dumps(str(made))}, "datasets")
 
 
 def outcome(folder: SweepFolder, method: str, settings: dict[str, float]) -> dict[str, Any]:
@@ -238,9 +247,10 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
     """Settings of the default method side by side."""
     text = runs(task, [DEFAULT], SEEDS) + f"seed = {FIRST_SEED.get(name, 0)}\n"
-    if name in ALSO_UNSAFE:
+    if name in ALSO_UNSAFE and task in UNSAFE:
         text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
+    text += dataset(work, task)
     groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
     return {"tables": [comparison.compare(entries) for entries in groups.values()]}
 

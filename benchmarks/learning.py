@@ -1,6 +1,6 @@
-"""How much reward the limit allows, and whether the critics tell the truth.
+"""How much reward the limit allows, whether the critics tell the truth, and whether an offline multiplier helps.
 
-    uv run python benchmarks/learning.py ceiling critics
+    uv run python benchmarks/learning.py ceiling critics multiplier
 
 Each part writes `results/learning-PART.json`. comparison.py has the methods and their settings side by side.
 """
@@ -19,11 +19,14 @@ import numpy as np
 
 from marvel_jax import diagnosis, runfolder, stages
 from marvel_jax import pipeline as pipelines
+from marvel_jax.commands.diagnose import FIXED, short
 from marvel_jax.config import RunConfig, find_task, preset_hyper
 from marvel_jax.console import Reporter
 from marvel_jax.datasets.dataset import load_shipped
 from marvel_jax.hyper import override
 from marvel_jax.pipeline import Pipeline
+from marvel_jax.report import diagnosis_figures
+from marvel_jax.report.figures import save
 from marvel_jax.report.summarize import summarize
 
 SEEDS = 8
@@ -114,7 +117,24 @@ def critics(states: int = 256) -> None:
     common.write("learning-critics", "python benchmarks/learning.py critics", {"states": states, "tasks": report})
 
 
-PARTS = {"ceiling": ceiling, "critics": critics}
+def multiplier() -> None:
+    """What BEAR-Lag's multiplier and the pre-aligned one are, and which fixed one online training would need."""
+    report = {}
+    for task in common.TASKS:
+        work = Path(tempfile.mkdtemp())
+        pipeline = run(config_of(task, "marvel", 4, algorithm="bear-lag"), work / "run", None, stages.ALIGN)
+        states = pipeline.outcome.states
+        before = diagnosis.offline_multiplier(pipeline, states)
+        found = diagnosis.over_fixed_multipliers(pipeline, states, FIXED, 4, Reporter())
+        figure = diagnosis_figures.fixed(found, before, find_task(task).cost_limit, f"{task}, BEAR-Lag, 4 seeds")
+        save({f"learning-multiplier-{task}": figure}, common.RESULTS)
+        report[task] = short({"before": before, **found})
+        print(task, json.dumps(report[task]), flush=True)
+        shutil.rmtree(work)
+    common.write("learning-multiplier", "python benchmarks/learning.py multiplier", {"tasks": report})
+
+
+PARTS = {"ceiling": ceiling, "critics": critics, "multiplier": multiplier}
 
 
 def main() -> None:

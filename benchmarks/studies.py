@@ -27,10 +27,10 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
             *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
         )
     ],
-    "step": [{"online.policy_change": value, **_NO_SETTLING} for value in (0.0, 0.01, 0.03, 0.1)],
+    "step": [{"online.policy_change": value} for value in (0.4, 0.75, 1.2)],
     "settling": [
         {"online.policy_change": value, "online.settling": settling}
-        for value, settling in ((0.03, 0.0), (0.03, 0.9), (0.06, 0.0), (0.06, 0.9), (0.1, 0.9), (0.1, 0.0))
+        for value, settling in ((0.4, 0.0), (0.4, 0.9), (0.75, 0.0), (0.75, 0.9), (1.2, 0.9), (1.2, 0.0))
     ],
     "recovery": [{"online.recovery": value, **_SET_STEP} for value in (1.0, 10.0, 30.0)],
     "parts": [
@@ -42,5 +42,5 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones
-FIRST_SEED = {"settling": 200}  # what is chosen from here on is chosen on seeds that no table has
+ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones, where there are such
+FIRST_SEED = {"settling": 200, "step": 200}  # what is chosen from here on is chosen on seeds that no table has

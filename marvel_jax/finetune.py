@@ -109,7 +109,6 @@ def learn(
     experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
     steps = step_size.see(state.step_size, costs["constraint_cost"])
-    steps = step_size.adapt(hyper.online, problem, steps, state.iteration)
     urgency = step_size.urgency(hyper.online, problem, steps, state.iteration)
     rate = f"{algorithm.part}.actor_learning_rate"
     learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
@@ -129,7 +128,7 @@ def learn(
     changed = step_size.change(
         problem, state.learner.actor.params, learner.actor.params, played.transitions.observation
     )
-    steps = step_size.follow(steps, changed, urgency * steps.reach * hyper.online.policy_change)
+    steps = step_size.follow(steps, changed, urgency * hyper.online.policy_change)
     metrics |= {"policy_change": changed, "actor_learning_rate": learning_rate}
     guide = state.guide
     if guide is not None:

@@ -285,15 +285,12 @@ class Online:
     """Environment steps of the starting policy before the first update, as part of the budget (static)."""
     actor_warmup: float = 5.0
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
-    policy_change: float = 0.06
-    """Root mean square by which the policy's mean action, in [−1, 1], should change in an iteration: the step size,
-    at first `actor_learning_rate`, is adapted to it. At 0 it stays as it is."""
+    policy_change: float = 0.75
+    """How far the policy's mean action should move in an iteration, in standard deviations of its exploration noise:
+    the step size, at first `actor_learning_rate`, is adapted to it. At 0 it stays as it is."""
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""
-    cost_movement: float = 0.0
-    """Share of the limit by which the episode cost should move between iterations (0 is off): while it moves less the
-    policy changes up to four times as far as `policy_change` says, while it moves more down to a third."""
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""

@@ -1,10 +1,10 @@
 """How far the policy moves in an iteration, which is between two looks at its cost.
 
-What step size suits a task depends on how its cost changes with the actions, and actions are in [−1, 1] everywhere. So
-it is not the learning rate that is set but how far the mean action should move: after every iteration the learning rate
-is corrected by how far it did. Far over the limit, where the reason for small steps is absent, it is to move farther;
-towards the end of the budget less and less, so that the policy that remains is not that of one last large step. How far
-suits a task can also be read off how much its cost moves (`adapt`, off by default).
+What step size suits a task depends on how its cost changes with the actions. The policy's exploration noise says by how
+much actions may differ: what a policy might have done, it was seen to do. So it is not the learning rate that is set
+but how far the mean action should move, in deviations of that noise; after every iteration the learning rate is
+corrected by how far it did. Far over the limit, where the reason for small steps is absent, it is to move farther;
+towards the end of the budget less and less, so that the policy that remains is not that of one last large step.
 
 This project's; PPO's adaptive KL penalty (Schulman et al., 2017) follows the policy's change in the same way. See
 docs/comparison.md.
@@ -18,10 +18,8 @@ from marvel_jax.hyper import Online
 from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 
-RECENT = 5  # iterations whose costs say whether the policy is far over the limit, and how much the cost moves
+RECENT = 5  # iterations whose costs say whether the policy is far over the limit
 LARGEST_CORRECTION = 2.0  # ratio of wanted to measured that counts, per iteration
-SMALLEST_REACH, LARGEST_REACH = 1 / 3, 4.0  # times the change that is set, by how the cost responds to it
-REACH_RATE = 0.15  # power of the ratio of wanted to measured movement of the cost, per iteration
 RANGE = 1e3  # the learning rate stays within [1/RANGE, RANGE] times its start
 
 
@@ -30,18 +28,16 @@ class State(struct.PyTreeNode):
 
     Attributes:
       factor: `[]` on the learning rate.
-      reach: `[]` on the change that is set.
       recent_costs: `[RECENT]` episode costs of the latest iterations, oldest first; infinite before there were any.
     """
 
     factor: jax.Array
-    reach: jax.Array
     recent_costs: jax.Array
 
 
 def init() -> State:
     """The state before the first iteration."""
-    return State(jnp.ones(()), jnp.ones(()), jnp.full(RECENT, jnp.inf))
+    return State(jnp.ones(()), jnp.full(RECENT, jnp.inf))
 
 
 def see(state: State, episode_cost: jax.Array) -> State:
@@ -58,32 +54,20 @@ def urgency(hyper: Online, problem: Problem, state: State, iteration: jax.Array)
     """
     warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.actor_warmup + 1))
     excess = (jnp.min(state.recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
-    return warmth * (_settled(hyper, iteration) + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
-
-
-def _settled(hyper: Online, iteration: jax.Array) -> jax.Array:
-    """`[]` from 1 at first to 1 − settling at the end of the budget, and beyond."""
-    return 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
-
-
-def adapt(hyper: Online, problem: Problem, state: State, iteration: jax.Array) -> State:
-    """Corrects the reach by how much the cost moved between recent iterations; not if `cost_movement` is 0.
-
-    Far from any cost a policy may move farther than next to a cliff, and no distance in actions knows which it is. Less
-    and less of it towards the end, where steps that settle move the cost less by themselves.
-    """
-    movement = jnp.mean(jnp.abs(jnp.diff(state.recent_costs)))
-    wanted = hyper.cost_movement * jnp.maximum(problem.cost_limit, 1.0)
-    ratio = jnp.clip(wanted / jnp.maximum(movement, 1e-6), 1 / LARGEST_CORRECTION, LARGEST_CORRECTION)
-    reach = state.reach * ratio ** (REACH_RATE * _settled(hyper, iteration))
-    known = (hyper.cost_movement > 0) & jnp.isfinite(movement) & (iteration > hyper.actor_warmup)
-    return state.replace(reach=jnp.where(known, jnp.clip(reach, SMALLEST_REACH, LARGEST_REACH), state.reach))
+    settled = 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
+    return warmth * (settled + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
 
 
 def change(problem: Problem, before: Params, after: Params, observation: jax.Array) -> jax.Array:
-    """`[]` root mean square by which the policy's mean action differs at `[..., observation_size]`."""
-    difference = policy(problem, after, observation).mode() - policy(problem, before, observation).mode()
-    return jnp.sqrt(jnp.mean(difference**2))
+    """`[]` how far the policy's mean action moved at `[..., observation_size]`, in deviations of its exploration noise.
+
+    Root mean squares, both in actions: those of the mean action's difference, and of one standard deviation around an
+    action of 0. (Noise around saturated actions is smaller; but the steps of a policy that saturates need not be.)
+    """
+    distribution = policy(problem, before, observation)
+    difference = policy(problem, after, observation).mode() - distribution.mode()
+    deviation = jnp.tanh(jnp.exp(distribution.log_std))
+    return jnp.sqrt(jnp.mean(difference**2) / jnp.mean(deviation**2))
 
 
 def follow(state: State, changed: jax.Array, wanted: jax.Array | float) -> State:

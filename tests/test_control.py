@@ -1,5 +1,6 @@
 """The control loop around the multiplier: its units, its saturation, and the four ways of pre-alignment."""
 
+import math
 from functools import partial
 from typing import get_args, get_type_hints
 
@@ -144,34 +145,13 @@ def test_learning_rate_is_found_that_moves_the_policy_as_far_as_wanted(power):
     assert float(step_size.follow(state, jnp.float32(0.0), wanted).factor) == float(state.factor)
 
 
-def test_reach_grows_while_the_cost_hardly_moves_and_shrinks_while_it_moves_too_much():
-    hyper = override(Online(), cost_movement=0.2, settling=0.0, iterations=100, actor_warmup=5.0)  # 4 of a limit of 20
-
-    def reach(costs, hyper=hyper, first=10):
-        state = step_size.init()
-        for index, cost in enumerate(costs):
-            state = step_size.see(state, jnp.float32(cost))
-            state = step_size.adapt(hyper, PROBLEM, state, jnp.int32(first + index))
-        return float(state.reach)
-
-    calm, right, wild = [1.0] * 50, [0.0, 4.0] * 25, [0.0, 30.0] * 25
-    assert reach(calm) == pytest.approx(step_size.LARGEST_REACH)
-    assert reach(right) == pytest.approx(1.0)
-    assert reach(wild) == pytest.approx(step_size.SMALLEST_REACH)
-    assert reach(calm[:4]) == 1.0  # too few costs to tell
-    assert reach(calm[:5]) == pytest.approx(2**step_size.REACH_RATE)
-    assert reach(calm[:5], first=0) == 1.0  # while the policy's steps still grow to their size
-    assert reach(calm, override(hyper, cost_movement=0.0)) == 1.0
-    settling = override(hyper, settling=1.0)
-    assert 1.0 < reach(calm[:6], settling, 90) < reach(calm[:6], settling, 10)
-    assert reach(calm[:6], settling, 200) == 1.0
-
-
-def test_policy_change_is_measured_in_actions():
+def test_policy_change_is_measured_in_deviations_of_the_exploration_noise():
     actor = RANDOM.actor.params
-    assert float(step_size.change(PROBLEM, actor, actor, OBSERVATION)) == 0.0
     other = jax.tree.map(lambda x: x + 0.1, actor)
     difference = policy(PROBLEM, actor, OBSERVATION).mode() - policy(PROBLEM, other, OBSERVATION).mode()
-    assert float(step_size.change(PROBLEM, actor, other, OBSERVATION)) == pytest.approx(
-        float(jnp.linalg.norm(difference)) / difference.size**0.5, rel=1e-4
-    )
+    moved = float(jnp.linalg.norm(difference)) / difference.size**0.5
+    for log_std in (-2.5, 0.0):
+        problem = override(PROBLEM, log_std_minimum=log_std, log_std_maximum=log_std)
+        assert float(step_size.change(problem, actor, actor, OBSERVATION)) == 0.0
+        changed = float(step_size.change(problem, actor, other, OBSERVATION))
+        assert changed == pytest.approx(moved / math.tanh(math.exp(log_std)), rel=1e-4)
