@@ -39,7 +39,7 @@ _MARVEL = "Marvel, arXiv 2412.04426"
 METHODS: dict[str, Recipe] = {
     "marvel": Recipe(
         "offline policy, value pre-alignment from fresh critics, adaptive PID in the units of the pre-aligned "
-        "multiplier, which starts above it, policy steps in proportion to its exploration noise that shrink towards the "
+        "multiplier, which starts above it, policy steps in proportion to its exploration noise, smaller towards the "
         "end; half of each batch from the offline data"
     ),
     "marvel-fixed-step": Recipe(
