@@ -131,7 +131,7 @@ def multiplier() -> None:
         report[task] = short({"before": before, **found})
         print(task, json.dumps(report[task]), flush=True)
         shutil.rmtree(work)
-    common.write("learning-multiplier", "python benchmarks/learning.py multiplier", {"tasks": report})
+        common.write("learning-multiplier", "python benchmarks/learning.py multiplier", {"tasks": report})
 
 
 PARTS = {"ceiling": ceiling, "critics": critics, "multiplier": multiplier}
