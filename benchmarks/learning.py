@@ -1,8 +1,9 @@
-"""How much reward the limit allows, whether the critics tell the truth, and whether an offline multiplier helps.
+"""How much reward the limit allows, whether the critics tell the truth, and which multiplier online training needs.
 
     uv run python benchmarks/learning.py ceiling critics multiplier
 
-Each part writes `results/learning-PART.json`. comparison.py has the methods and their settings side by side.
+Each part writes `results/learning-PART.json`, `multiplier` a figure per task as well. comparison.py has the methods
+and their settings side by side.
 """
 
 import argparse
