@@ -1,4 +1,4 @@
-"""Prints the README's tables from the committed results.
+"""Prints the tables of docs/ from the committed results.
 
 uv run python benchmarks/tables.py
 """

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 PACKAGES = {"safety-gymnasium": "safety_gymnasium", "bullet-safety-gym": "bullet_safety_gym"}
-INSTALL = "`uv sync --extra simulators` (with pip, see the README's section on real simulators)"
+INSTALL = "`uv sync --extra simulators` (with pip, see docs/simulators.md)"
 
 
 class HostEnv:

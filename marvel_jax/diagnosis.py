@@ -153,15 +153,15 @@ def over_fixed_multipliers(
 ) -> dict[str, Any]:
     """Finetuning under each fixed λ of a grid, and the λ that is optimal.
 
-    The dual function g(λ) = max_π R(π) − λ·(C(π) − d), in scaled reward per episode, is estimated by the policy that
-    finetuning under λ finds; its smallest value is at the multiplier that controllers look for.
+    The dual function g(λ) = max_π R(π) − λ·(C(π) − d), in scaled reward per episode, is at least what any policy has; so
+    its estimate at a λ is the best of a seed's policies there, whichever λ they were trained under. That matters for
+    small λ, under which training swings and finds poor ones. g is smallest at the multiplier that controllers look for.
     """
     static = {"method.multiplier": "fixed", "method.multiplier_alignment": "off"}
     points = [{"gains.initial": value} for value in grid]
     found = finetuned(pipeline, states, static, points, seeds, reporter, "fixed multipliers")
     hyper = pipeline.program.hyper
-    slack = found["cost"] - hyper.cost_limit
-    dual = hyper.reward_scale * found["reward"] - np.asarray(grid)[:, None] * slack
+    dual = dual_function(hyper.reward_scale * found["reward"], found["cost"] - hyper.cost_limit, np.asarray(grid))
     best = int(np.argmin(dual.mean(axis=1)))
     safe = np.flatnonzero(found["cost"].mean(axis=1) <= hyper.cost_limit)
     most = safe[np.argmax(found["reward"].mean(axis=1)[safe])] if len(safe) else None
@@ -169,6 +169,11 @@ def over_fixed_multipliers(
         **{"multipliers": grid, **found, "dual": dual, "optimal": grid[best]},
         "best_safe": None if most is None else grid[int(most)],
     }
+
+
+def dual_function(reward: np.ndarray, excess: np.ndarray, multipliers: np.ndarray) -> np.ndarray:
+    """max over policies of reward − λ·excess: `[multipliers, seeds]`, of policies `[policies, seeds]`."""
+    return (reward - multipliers[:, None, None] * excess).max(axis=1)
 
 
 def over_gains(

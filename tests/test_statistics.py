@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from marvel_jax import cli
+from marvel_jax.diagnosis import dual_function
 from marvel_jax.report import bounds, comparison, comparison_files, statistics
 from marvel_jax.report.comparison import Entry
 
@@ -207,11 +208,11 @@ def test_diagnose_measures_critics_multipliers_and_gains(finished, tmp_path, cap
     assert len(found["critics"]["data"]["after"]["cost"]["bias"]) == 2  # seeds
     fixed = found["fixed"]
     assert len(fixed["reward"]) == len(fixed["multipliers"])
-    dual = 0.1 * np.asarray(fixed["reward"]) - np.asarray(fixed["multipliers"])[:, None] * (
+    lagrangian = 0.1 * np.asarray(fixed["reward"]) - np.asarray(fixed["multipliers"])[:, None] * (
         np.asarray(fixed["cost"]) - 20
     )
-    np.testing.assert_allclose(fixed["dual"], dual, rtol=1e-4)
-    assert fixed["optimal"] == fixed["multipliers"][int(np.argmin(dual.mean(axis=1)))]
+    assert (np.asarray(fixed["dual"]) >= lagrangian - 1e-3).all()  # of any policy, and so of these
+    assert fixed["optimal"] == fixed["multipliers"][int(np.argmin(np.mean(fixed["dual"], axis=1)))]
     assert np.shape(found["gains"]["violation"]) == (5, 5, 1)
     names = {path.name for path in out.iterdir()}
     assert names == {
@@ -221,6 +222,19 @@ def test_diagnose_measures_critics_multipliers_and_gains(finished, tmp_path, cap
     code, _, err = marvel(capsys, "diagnose", str(finished), "--out", str(out))
     assert code == 2
     assert "nothing is overwritten" in err
+
+
+def test_the_dual_function_is_that_of_a_concave_front_even_where_training_failed():
+    """Reward √c at cost c: the best policy under λ has c = 1 / 4λ², and g(λ) = 1 / 4λ + λ·d is smallest at 1 / 2√d."""
+    multipliers, limit = np.linspace(0.1, 0.5, 9), 4.0
+    cost = 1 / (4 * multipliers**2)
+    reward = np.sqrt(cost)
+    expected = 1 / (4 * multipliers) + multipliers * limit
+    np.testing.assert_allclose(dual_function(reward[:, None], cost[:, None] - limit, multipliers)[:, 0], expected)
+    reward[0] -= 10
+    dual = dual_function(reward[:, None], cost[:, None] - limit, multipliers)[:, 0]
+    np.testing.assert_allclose(dual[1:], expected[1:])
+    assert multipliers[np.argmin(dual)] == pytest.approx(1 / (2 * np.sqrt(limit)))
 
 
 def test_an_offline_algorithm_s_own_multiplier_is_found(tmp_path, capsys):
