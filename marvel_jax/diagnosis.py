@@ -153,9 +153,9 @@ def over_fixed_multipliers(
 ) -> dict[str, Any]:
     """Finetuning under each fixed λ of a grid, and the λ that is optimal.
 
-    The dual function g(λ) = max_π R(π) − λ·(C(π) − d), in scaled reward per episode, is at least what any policy has; so
-    its estimate at a λ is the best of a seed's policies there, whichever λ they were trained under. That matters for
-    small λ, under which training swings and finds poor ones. g is smallest at the multiplier that controllers look for.
+    The dual function g(λ) = max_π R(π) − λ·(C(π) − d), in scaled reward per episode, is at least what any policy has;
+    so its estimate at a λ is the best of a seed's policies there, whichever λ they were trained under. That matters for
+    small λ, under which training swings. g is smallest at the multiplier that controllers look for.
     """
     static = {"method.multiplier": "fixed", "method.multiplier_alignment": "off"}
     points = [{"gains.initial": value} for value in grid]
