@@ -32,11 +32,14 @@ def matmul_flops(jaxpr: Any) -> int:
     return total
 
 
-def learners(hidden: tuple[int, ...], batch_size: int, **changes: Any) -> dict[str, tuple[Callable, Callable, int]]:
+def learners(
+    hidden: tuple[int, ...], batch_size: int, offline_hyper: CPQ | None = None, **changes: Any
+) -> dict[str, tuple[Callable, Callable, int]]:
     """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`.
 
-    `changes` are of the problem.
+    `offline_hyper` is CPQ's, by default its own; `changes` are of the problem.
     """
+    offline_hyper = offline_hyper or CPQ()
     problem = Problem(
         **{"observation_size": 8, "action_size": 2, "episode_length": 200, "hidden": hidden, "reward_scale": 0.1},
         **changes,
@@ -57,7 +60,7 @@ def learners(hidden: tuple[int, ...], batch_size: int, **changes: Any) -> dict[s
         return sac_lag.update(SACLag(), problem, state, batch, jnp.float32(0.5), key)
 
     def offline(state, batch, key):
-        return cpq.update(CPQ(), problem, state, batch, key)
+        return cpq.update(offline_hyper, problem, state, batch, key)
 
     def aligned(state, batch, key):
         return align.update(ValueAlignment(), problem, state, batch, key)
@@ -68,7 +71,7 @@ def learners(hidden: tuple[int, ...], batch_size: int, **changes: Any) -> dict[s
 
     inits = {
         "SAC-Lag": (lambda key: sac_lag.init(SACLag(), problem, key), sac),
-        "CPQ": (lambda key: cpq.init(CPQ(), problem, key), offline),
+        "CPQ": (lambda key: cpq.init(offline_hyper, problem, key), offline),
         "VPA": (start_alignment, aligned),
     }
     blank = jax.tree.map(lambda x: jnp.zeros((batch_size, *x.shape[1:])), load_shipped("BallCircle").transitions)

@@ -32,11 +32,12 @@ def finished_states(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def critics_against_truth(
-    pipeline: Pipeline, states: dict[str, Any], data: Dataset, count: int, key: jax.Array
+    pipeline: Pipeline, states: dict[str, Any], data: Dataset, count: int, key: jax.Array, horizon: int = 500
 ) -> dict[str, Any]:
     """Critics against Monte-Carlo values of the offline policy, which they are of.
 
-    At `count` states of the dataset, with the dataset's actions ("data") and with uniform ones ("random").
+    At `count` states of the dataset, with the dataset's actions ("data") and with uniform ones ("random"), over
+    `horizon` steps, as in `diagnostics.monte_carlo`.
 
     Returns:
       By place, time ("before" and "after" alignment, where there are critics) and kind (reward, cost):
@@ -54,7 +55,7 @@ def critics_against_truth(
 
     def truth(action: jax.Array, one: tuple[Any, jax.Array]) -> diagnostics.MonteCarlo:
         actor, key = one
-        return diagnostics.monte_carlo(env, problem, actor, physics, action, key)
+        return diagnostics.monte_carlo(env, problem, actor, physics, action, key, horizon)
 
     keys = jax.random.split(play_key, pipeline.program.count)
     play, found = jax.jit(map_seeds(truth)), {}

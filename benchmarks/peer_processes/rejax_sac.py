@@ -27,4 +27,4 @@ def trained(seeds: int):
     return lambda: jax.block_until_ready(train(keys))
 
 
-protocol.serve({f"SAC/hidden 64/batch 64/{n} seeds": (trained(n), n * STEPS) for n in (1, 16)})
+protocol.serve({f"SAC/hidden 64/batch 64/{n} seeds": (trained(n), n * STEPS) for n in (1, 16, 64)})

@@ -1,0 +1,99 @@
+"""This project: SAC-Lag's and CPQ's updates, PPO-Lag's training, and steps of Swimmer.
+
+Updates with the networks of the PyTorch peer (no layer normalization, and CPQ with the paper's penalty): one run alone,
+one per core, and 16 and 64 at once.
+"""
+
+import os
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import marvel_envs
+import protocol
+import swimmer
+from updates import learners, of_seeds
+
+from marvel_jax import finetune
+from marvel_jax.algorithms.registry import ONLINE
+from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.hyper import CPQ, Hyper, override
+from marvel_jax.learners import Critics, new_learner
+from marvel_jax.networks import MLP, init_actor, init_twins, init_value
+from marvel_jax.problem import from_environment
+from marvel_jax.seeds import map_seeds
+from marvel_jax.transitions import blank
+
+jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+CORES = jax.local_device_count()
+data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
+
+
+def updates() -> dict[str, tuple[Callable[[], None], float]]:
+    works = {}
+    for width, batch, steps in ((256, 64, 100), (256, 256, 60), (64, 64, 500), (64, 256, 300)):
+        made = learners((width, width), batch, CPQ(ood_penalty="linear"), critic=MLP((width, width), 1))
+        for algorithm, share in (("SAC-Lag", 1.0), ("CPQ", 0.6)):
+            init, many, _ = made[algorithm]
+            beside_vmapped = (16, 64) if (algorithm, width, batch) == ("SAC-Lag", 64, 64) else ()
+            for seeds in sorted({1, CORES, *beside_vmapped}):
+                steps_each = max(50, int(share * steps / max(1, seeds // CORES)))
+                work, count = of_seeds(init, many, seeds, steps_each, data)
+                name = f"{algorithm}/hidden {width}/batch {batch}/{seeds} seeds"
+                works[name] = ((lambda run=work: jax.block_until_ready(run())), count)
+    return works
+
+
+def training(seeds: int) -> tuple[Callable[[], None], float]:
+    """An epoch of PPO-Lag on Swimmer, from where the last one ended."""
+    hyper = override(
+        Hyper(),
+        online_algorithm="ppo-lag",
+        cost_limit=swimmer.COST_LIMIT,
+        hidden=swimmer.HIDDEN,
+        **{"online.episodes": swimmer.EPISODES, "online.updates": swimmer.UPDATES, "ppo.batch_size": swimmer.BATCH},
+    )
+    env = marvel_envs.make("SwimmerVelocity")
+    problem = from_environment(env, hyper)
+    nothing = jax.tree.map(lambda x: x[None], blank(problem.observation_size, problem.action_size))
+
+    def start(key: jax.Array) -> finetune.State:
+        keys = jax.random.split(key, 5)
+        twins = init_twins(problem, keys[0]), init_twins(problem, keys[1])
+        critics = Critics(*twins, init_value(problem, keys[2]), init_value(problem, keys[3]))
+        learner = ONLINE["ppo-lag"].start(hyper, new_learner(init_actor(problem, keys[4])), critics)
+        return finetune.init(hyper, problem, learner, key)
+
+    def epoch(_, state: finetune.State) -> finetune.State:
+        return finetune.iteration(hyper, problem, env, nothing, state)[0]
+
+    states = [jax.vmap(start)(jax.random.split(jax.random.key(0), seeds))]
+    run = jax.jit(map_seeds(epoch))
+
+    def work() -> None:
+        states[0] = jax.block_until_ready(run(nothing, states[0]))
+
+    return work, seeds * swimmer.STEPS
+
+
+def stepping() -> tuple[Callable[[], None], float]:
+    """Random actions in 1,024 environments, in groups of at most 64 on one device per core."""
+    env, steps, count = marvel_envs.make("SwimmerVelocity"), 20, 1024
+
+    def play(_, one):
+        state, key = one
+
+        def step(state, key):
+            return env.step(state, jax.random.uniform(key, (env.action_size,), minval=-1.0)), None
+
+        return jax.lax.scan(step, state, jax.random.split(key, steps))[0]
+
+    run, keys = jax.jit(map_seeds(play, 64)), jax.random.split(jax.random.key(1), count)
+    states = jax.jit(jax.vmap(env.reset))(keys)
+    return (lambda: jax.block_until_ready(run(None, (states, keys)))), count * steps
+
+
+WORKS = updates()
+WORKS |= {f"{swimmer.TRAINING}/{seeds} seeds": training(seeds) for seeds in (1, CORES)}
+WORKS[swimmer.STEPPING] = stepping()
+protocol.serve(WORKS)

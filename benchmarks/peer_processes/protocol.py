@@ -1,0 +1,58 @@
+"""How a peer's process is measured: it prints `ready` once warm, then a line of JSON per line that it reads."""
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+_ANSWERS, sys.stdout = sys.stdout, sys.stderr  # peers print
+
+
+class Pieces:
+    """Work that is one call from start to end, done a piece at a time.
+
+    Args:
+      train: Gets a function, which it has to call before each piece and after the last, as often as it likes. It runs
+        in a thread that stands still in there until the next piece is asked for.
+    """
+
+    def __init__(self, train: Callable[[Callable[..., None]], None]):
+        self._train, self._go, self._done = train, queue.Queue(), queue.Queue()
+        threading.Thread(target=self._run, daemon=True).start()
+        self._done.get()
+
+    def __call__(self) -> None:
+        self._go.put(None)
+        self._done.get()
+
+    def _run(self) -> None:
+        try:
+            self._train(self._report)
+        except BaseException:  # the main thread would wait for ever
+            traceback.print_exc()
+            os._exit(1)
+
+    def _report(self, *_, **__) -> None:
+        self._done.put(None)
+        self._go.get()
+
+
+def serve(works: dict[str, tuple[Callable[[], None], float]]) -> None:
+    """Answers each line, the name of a work, with how many units of it were done per second.
+
+    Args:
+      works: By name, a call that blocks until it is done, and how many units it does.
+    """
+    for work, _ in works.values():
+        work()  # compile, or warm the caches
+    print(json.dumps({"ready": list(works)}), flush=True, file=_ANSWERS)
+    for line in sys.stdin:
+        work, units = works[line.strip()]
+        start = time.perf_counter()
+        work()
+        rate = units / (time.perf_counter() - start)
+        print(json.dumps({"per_second": rate}), flush=True, file=_ANSWERS)
