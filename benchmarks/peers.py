@@ -90,8 +90,8 @@ def python_of(peer: str, root: Path) -> str:
 class Peer:
     """A process that waits to be measured."""
 
-    def __init__(self, name: str, root: Path, path: list[Path]):
-        command = [python_of(name, root), str(HERE / f"{name}.py")]
+    def __init__(self, name: str, root: Path, path: list[Path], arguments: list[str] | None = None):
+        command = [python_of(name, root), str(HERE / f"{name}.py"), *(arguments or ())]
         paths = os.pathsep.join(str(folder) for folder in (HERE.parent, *path))
         environment = {**os.environ, "PEER_THREADS": str(os.cpu_count()), "PYTHONPATH": paths}
         self._process = subprocess.Popen(
@@ -99,12 +99,12 @@ class Peer:
         )
         self._answer()
 
-    def rate(self, work: str) -> float:
-        """Units of a work per second, measured now."""
+    def measure(self, work: str) -> dict[str, float]:
+        """A piece of work, done now: its `seconds`, units `per_second`, and what it says of itself."""
         assert self._process.stdin is not None
         self._process.stdin.write(work + "\n")
         self._process.stdin.flush()
-        return self._answer()["per_second"]
+        return self._answer()
 
     def memory_mib(self) -> float:
         """Peak memory so far."""
@@ -141,7 +141,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[str, str, str], lis
     for number in range(options.rounds):
         for pair in compared:
             peer, theirs, ours = pair
-            rates[pair].append((peers[peer].rate(theirs), peers[OURS].rate(ours)))
+            rates[pair].append((peers[peer].measure(theirs)["per_second"], peers[OURS].measure(ours)["per_second"]))
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     memory = {name: peer.memory_mib() for name, peer in peers.items()}
     for peer in peers.values():

@@ -1,10 +1,11 @@
 """This project: SAC-Lag's and CPQ's updates, PPO-Lag's training, and steps of Swimmer.
 
 Updates with the networks of the PyTorch peer (no layer normalization, and CPQ with the paper's penalty): one run alone,
-one per core, and 16 and 64 at once.
+one per core, and 16 and 64 at once. With a seed as its argument, training alone.
 """
 
 import os
+import sys
 from collections.abc import Callable
 
 import jax
@@ -44,7 +45,7 @@ def updates() -> dict[str, tuple[Callable[[], None], float]]:
     return works
 
 
-def training(seeds: int) -> tuple[Callable[[], None], float]:
+def training(seeds: int, first_seed: int = 0) -> tuple[Callable[[], dict[str, float]], float]:
     """An epoch of PPO-Lag on Swimmer, from where the last one ended."""
     hyper = override(
         Hyper(),
@@ -57,21 +58,22 @@ def training(seeds: int) -> tuple[Callable[[], None], float]:
     problem = from_environment(env, hyper)
     nothing = jax.tree.map(lambda x: x[None], blank(problem.observation_size, problem.action_size))
 
-    def start(key: jax.Array) -> finetune.State:
+    def start(_, key: jax.Array) -> finetune.State:
         keys = jax.random.split(key, 5)
         twins = init_twins(problem, keys[0]), init_twins(problem, keys[1])
         critics = Critics(*twins, init_value(problem, keys[2]), init_value(problem, keys[3]))
         learner = ONLINE["ppo-lag"].start(hyper, new_learner(init_actor(problem, keys[4])), critics)
         return finetune.init(hyper, problem, learner, key)
 
-    def epoch(_, state: finetune.State) -> finetune.State:
-        return finetune.iteration(hyper, problem, env, nothing, state)[0]
+    def epoch(_, state: finetune.State):
+        return finetune.iteration(hyper, problem, env, nothing, state)
 
-    states = [jax.vmap(start)(jax.random.split(jax.random.key(0), seeds))]
-    run = jax.jit(map_seeds(epoch))
+    states = [jax.jit(map_seeds(start))(0, jax.random.split(jax.random.key(first_seed), seeds))]
+    run = jax.jit(map_seeds(epoch)).lower(nothing, states[0]).compile()
 
-    def work() -> None:
-        states[0] = jax.block_until_ready(run(nothing, states[0]))
+    def work() -> dict[str, float]:
+        states[0], metrics = jax.block_until_ready(run(nothing, states[0]))
+        return {name: float(metrics[name][0]) for name in swimmer.METRICS}
 
     return work, seeds * swimmer.STEPS
 
@@ -93,7 +95,8 @@ def stepping() -> tuple[Callable[[], None], float]:
     return (lambda: jax.block_until_ready(run(None, (states, keys)))), count * steps
 
 
-WORKS = updates()
-WORKS |= {f"{swimmer.TRAINING}/{seeds} seeds": training(seeds) for seeds in (1, CORES)}
-WORKS[swimmer.STEPPING] = stepping()
-protocol.serve(WORKS)
+if len(sys.argv) > 1:  # a seed: training alone
+    protocol.serve({swimmer.TRAINING: training(1, int(sys.argv[1]))})
+else:
+    trained = {f"{swimmer.TRAINING}/{seeds} seeds": training(seeds) for seeds in (1, CORES)}
+    protocol.serve({**updates(), **trained, swimmer.STEPPING: stepping()})

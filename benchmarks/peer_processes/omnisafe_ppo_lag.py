@@ -1,6 +1,10 @@
-"""OmniSafe's PPO-Lag on Safety-Gymnasium's Swimmer: environment steps/s of training, updates included."""
+"""OmniSafe's PPO-Lag on Safety-Gymnasium's Swimmer: environment steps/s of training, updates included.
+
+Its argument is a seed, 0 without one.
+"""
 
 import os
+import sys
 import tempfile
 
 import marvel_envs.simulators  # noqa: F401 (makes Safety-Gymnasium work beside current Python and MuJoCo)
@@ -10,6 +14,7 @@ import swimmer
 from omnisafe.common.logger import Logger
 
 SETTINGS = {
+    "seed": int(sys.argv[1]) if len(sys.argv) > 1 else 0,
     "train_cfgs": {
         "total_steps": swimmer.EPOCHS * swimmer.STEPS,
         "vector_env_nums": 1,
@@ -28,7 +33,10 @@ SETTINGS = {
 
 
 def train(report) -> None:
-    Logger.dump_tabular = lambda self: report()  # called once per epoch; prints a table otherwise
+    def dump(self: Logger) -> None:  # called once per epoch; prints a table otherwise
+        report(**{name: self.get_stats(f"Metrics/{key}")[0] for name, key in swimmer.METRICS.items()})
+
+    Logger.dump_tabular = dump
     agent = omnisafe.Agent("PPOLag", "SafetySwimmerVelocity-v1", custom_cfgs=SETTINGS)
     report()
     agent.learn()

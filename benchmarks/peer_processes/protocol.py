@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 _ANSWERS, sys.stdout = sys.stdout, sys.stderr  # peers print
 
@@ -25,9 +26,10 @@ class Pieces:
         threading.Thread(target=self._run, daemon=True).start()
         self._done.get()
 
-    def __call__(self) -> None:
+    def __call__(self) -> dict[str, float]:
+        """The next piece; returns what was reported after it."""
         self._go.put(None)
-        self._done.get()
+        return self._done.get()
 
     def _run(self) -> None:
         try:
@@ -36,16 +38,16 @@ class Pieces:
             traceback.print_exc()
             os._exit(1)
 
-    def _report(self, *_, **__) -> None:
-        self._done.put(None)
+    def _report(self, *_, **metrics: float) -> None:
+        self._done.put(metrics)
         self._go.get()
 
 
-def serve(works: dict[str, tuple[Callable[[], None], float]]) -> None:
-    """Answers each line, the name of a work, with how many units of it were done per second.
+def serve(works: dict[str, tuple[Callable[[], Any], float]]) -> None:
+    """Answers each line, the name of a work, with how many units of it were done per second, and what it returned.
 
     Args:
-      works: By name, a call that blocks until it is done, and how many units it does.
+      works: By name, a call that blocks until it is done, and how many units it does. The call may return metrics.
     """
     for work, _ in works.values():
         work()  # compile, or warm the caches
@@ -53,6 +55,7 @@ def serve(works: dict[str, tuple[Callable[[], None], float]]) -> None:
     for line in sys.stdin:
         work, units = works[line.strip()]
         start = time.perf_counter()
-        work()
-        rate = units / (time.perf_counter() - start)
-        print(json.dumps({"per_second": rate}), flush=True, file=_ANSWERS)
+        metrics = work() or {}
+        seconds = time.perf_counter() - start
+        answer = {"per_second": units / seconds, "seconds": seconds, **metrics}
+        print(json.dumps(answer), flush=True, file=_ANSWERS)

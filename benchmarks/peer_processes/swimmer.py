@@ -7,3 +7,4 @@ EPOCHS = 40  # at most
 COST_LIMIT = 25.0
 TRAINING = f"PPO-Lag on Swimmer/{STEPS} steps and {UPDATES} updates"
 STEPPING = "Swimmer/1024 environments"
+METRICS = {"reward": "EpRet", "cost": "EpCost"}  # per episode, and what OmniSafe calls them
