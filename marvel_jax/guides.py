@@ -53,7 +53,7 @@ class Guided(struct.PyTreeNode):
 def init(kind: Literal["jump-start", "expansion"], params: Params) -> State:
     """A guide that still plays whole episodes."""
     zero = jnp.zeros(())
-    return State(kind, params, jnp.zeros((), jnp.int32), jnp.full((), -jnp.inf), zero, zero)
+    return State(kind, params, jnp.zeros((), jnp.int32), jnp.full((), -jnp.inf, jnp.float32), zero, zero)
 
 
 def act(

@@ -37,7 +37,7 @@ class State(struct.PyTreeNode):
 
 def init() -> State:
     """The state before the first iteration."""
-    return State(jnp.ones(()), jnp.full(RECENT, jnp.inf))
+    return State(jnp.ones(()), jnp.full(RECENT, jnp.inf, jnp.float32))
 
 
 def see(state: State, episode_cost: jax.Array) -> State:
