@@ -80,19 +80,20 @@ def training(seeds: int, first_seed: int = 0) -> tuple[Callable[[], dict[str, fl
 
 def stepping() -> tuple[Callable[[], None], float]:
     """Random actions in 1,024 environments, in groups of at most 64 on one device per core."""
-    env, steps, count = marvel_envs.make("SwimmerVelocity"), 20, 1024
+    env, steps, groups, size = marvel_envs.make("SwimmerVelocity"), 20, 16, 64
 
-    def play(_, one):
-        state, key = one
+    def play(_, group):
+        states, key = group
 
-        def step(state, key):
-            return env.step(state, jax.random.uniform(key, (env.action_size,), minval=-1.0)), None
+        def step(states, key):
+            return jax.vmap(env.step)(states, jax.random.uniform(key, (size, env.action_size), minval=-1.0)), None
 
-        return jax.lax.scan(step, state, jax.random.split(key, steps))[0]
+        return jax.lax.scan(step, states, jax.random.split(key, steps))[0]
 
-    run, keys = jax.jit(map_seeds(play, 64)), jax.random.split(jax.random.key(1), count)
-    states = jax.jit(jax.vmap(env.reset))(keys)
-    return (lambda: jax.block_until_ready(run(None, (states, keys)))), count * steps
+    keys = jax.random.split(jax.random.key(1), (groups, size))
+    states = jax.jit(jax.vmap(jax.vmap(env.reset)))(keys)
+    run = jax.jit(map_seeds(play))
+    return (lambda: jax.block_until_ready(run(None, (states, keys[:, 0])))), groups * size * steps
 
 
 if len(sys.argv) > 1:  # a seed: training alone

@@ -47,7 +47,8 @@ def serve(works: dict[str, tuple[Callable[[], Any], float]]) -> None:
     """Answers each line, the name of a work, with how many units of it were done per second, and what it returned.
 
     Args:
-      works: By name, a call that blocks until it is done, and how many units it does. The call may return metrics.
+      works: By name, a call that blocks until it is done, and how many units it does. A dictionary that it returns
+        is of metrics.
     """
     for work, _ in works.values():
         work()  # compile, or warm the caches
@@ -55,7 +56,7 @@ def serve(works: dict[str, tuple[Callable[[], Any], float]]) -> None:
     for line in sys.stdin:
         work, units = works[line.strip()]
         start = time.perf_counter()
-        metrics = work() or {}
+        result = work()
         seconds = time.perf_counter() - start
-        answer = {"per_second": units / seconds, "seconds": seconds, **metrics}
+        answer = {"per_second": units / seconds, "seconds": seconds, **(result if isinstance(result, dict) else {})}
         print(json.dumps(answer), flush=True, file=_ANSWERS)
