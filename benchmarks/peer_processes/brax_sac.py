@@ -11,12 +11,14 @@ from brax.envs.base import Env, State
 from brax.training.agents.sac import networks, train
 
 
-def trained(width: int, batch_size: int) -> protocol.Pieces:
+def trained(width: int, batch_size: int) -> tuple[protocol.Pieces, int]:
     made = functools.partial(networks.make_sac_networks, hidden_layer_sizes=(width, width))
     env = nothing.environment(Env, State)
     settings = nothing.settings(batch_size)
-    return protocol.Pieces(lambda report: train.train(env, network_factory=made, progress_fn=report, **settings))
+    train_on = functools.partial(train.train, env, network_factory=made, **settings)
+    return protocol.Pieces(lambda report: train_on(progress_fn=report)), nothing.UPDATES
 
 
-sizes = ((256, 64), (256, 256), (64, 64), (64, 256))
-protocol.serve({f"SAC/hidden {width}/batch {n}": (trained(width, n), nothing.UPDATES) for width, n in sizes})
+protocol.serve(
+    {f"SAC/hidden {width}/batch {n}": functools.partial(trained, width, n) for width in (256, 64) for n in (64, 256)}
+)

@@ -22,17 +22,17 @@ def evaluated(report):
     return lambda _, metrics: report() if any(name.startswith("eval/") for name in metrics) else None
 
 
-def sac(width: int, batch_size: int) -> protocol.Pieces:
+def sac(width: int, batch_size: int) -> tuple[protocol.Pieces, int]:
     made = functools.partial(sac_networks.make_sac_lag_networks, hidden_layer_sizes=(width, width))
     env, settings = nothing.environment(Env, State), nothing.settings(batch_size)
 
     def train(report) -> None:
         train_sac_lag(env, network_factory=made, progress_fn=evaluated(report), **settings)
 
-    return protocol.Pieces(train)
+    return protocol.Pieces(train), nothing.UPDATES
 
 
-def ppo() -> protocol.Pieces:
+def ppo() -> tuple[protocol.Pieces, int]:
     kinds = ("policy", "value", "cost_value")
     layers = {f"{kind}_hidden_layer_sizes": swimmer.HIDDEN for kind in kinds}
 
@@ -56,7 +56,7 @@ def ppo() -> protocol.Pieces:
             progress_fn=evaluated(report),
         )
 
-    return protocol.Pieces(train)
+    return protocol.Pieces(train), swimmer.STEPS
 
 
 def stepping():
@@ -71,12 +71,9 @@ def stepping():
         return jax.lax.scan(one, state, jax.random.split(key, 20))[0]
 
     state = jax.jit(reset)(jax.random.split(jax.random.key(0), 1024))
-    return lambda: jax.block_until_ready(run(state, jax.random.key(1)))
+    return (lambda: jax.block_until_ready(run(state, jax.random.key(1)))), 20 * 1024
 
 
-works = {
-    f"SAC-Lag/hidden {width}/batch {n}": (sac(width, n), nothing.UPDATES)
-    for width, n in ((256, 64), (256, 256), (64, 64), (64, 256))
-}
-works |= {swimmer.TRAINING: (ppo(), swimmer.STEPS), swimmer.STEPPING: (stepping(), 20 * 1024)}
-protocol.serve(works)
+sizes = ((256, 64), (256, 256), (64, 64), (64, 256))
+works = {f"SAC-Lag/hidden {width}/batch {n}": functools.partial(sac, width, n) for width, n in sizes}
+protocol.serve({**works, swimmer.TRAINING: ppo, swimmer.STEPPING: stepping})

@@ -4,9 +4,11 @@ Updates with the networks of the PyTorch peer (no layer normalization, and CPQ w
 one per core, and 16 and 64 at once. With a seed as its argument, training alone.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,19 +32,24 @@ CORES = jax.local_device_count()
 data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
 
 
-def updates() -> dict[str, tuple[Callable[[], None], float]]:
-    works = {}
-    for width, batch, steps in ((256, 64, 100), (256, 256, 60), (64, 64, 500), (64, 256, 300)):
-        made = learners((width, width), batch, CPQ(ood_penalty="linear"), critic=MLP((width, width), 1))
-        for algorithm, share in (("SAC-Lag", 1.0), ("CPQ", 0.6)):
-            init, many, _ = made[algorithm]
-            beside_vmapped = (16, 64) if (algorithm, width, batch) == ("SAC-Lag", 64, 64) else ()
-            for seeds in sorted({1, CORES, *beside_vmapped}):
-                steps_each = max(50, int(share * steps / max(1, seeds // CORES)))
-                work, count = of_seeds(init, many, seeds, steps_each, data)
-                name = f"{algorithm}/hidden {width}/batch {batch}/{seeds} seeds"
-                works[name] = ((lambda run=work: jax.block_until_ready(run())), count)
-    return works
+def updates(algorithm: str, width: int, batch: int, steps: int, seeds: int) -> tuple[Callable[[], Any], float]:
+    """Of fresh learners, `steps` in all per core or so."""
+    made = learners((width, width), batch, CPQ(ood_penalty="linear"), critic=MLP((width, width), 1))
+    init, many, _ = made[algorithm]
+    run, count = of_seeds(init, many, seeds, max(50, steps // max(1, seeds // CORES)), data)
+    return (lambda: jax.block_until_ready(run())), count
+
+
+def all_updates() -> dict[str, Callable[[], tuple[Callable[[], Any], float]]]:
+    """By name; as many seeds as vmapped peers have where those are."""
+    return {
+        f"{algorithm}/hidden {width}/batch {batch}/{seeds} seeds": functools.partial(
+            updates, algorithm, width, batch, int(share * steps), seeds
+        )
+        for width, batch, steps in ((256, 64, 100), (256, 256, 60), (64, 64, 500), (64, 256, 300))
+        for algorithm, share in (("SAC-Lag", 1.0), ("CPQ", 0.6))
+        for seeds in {1, CORES, 16, 64}
+    }
 
 
 def training(seeds: int, first_seed: int = 0) -> tuple[Callable[[], dict[str, float]], float]:
@@ -97,7 +104,7 @@ def stepping() -> tuple[Callable[[], None], float]:
 
 
 if len(sys.argv) > 1:  # a seed: training alone
-    protocol.serve({swimmer.TRAINING: training(1, int(sys.argv[1]))})
+    protocol.serve({swimmer.TRAINING: functools.partial(training, 1, int(sys.argv[1]))})
 else:
-    trained = {f"{swimmer.TRAINING}/{seeds} seeds": training(seeds) for seeds in (1, CORES)}
-    protocol.serve({**updates(), **trained, swimmer.STEPPING: stepping()})
+    trained = {f"{swimmer.TRAINING}/{seeds} seeds": functools.partial(training, seeds) for seeds in (1, CORES)}
+    protocol.serve({**all_updates(), **trained, swimmer.STEPPING: stepping})

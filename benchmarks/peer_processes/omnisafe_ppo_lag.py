@@ -34,7 +34,7 @@ SETTINGS = {
 
 def train(report) -> None:
     def dump(self: Logger) -> None:  # called once per epoch; prints a table otherwise
-        report(**{name: self.get_stats(f"Metrics/{key}")[0] for name, key in swimmer.METRICS.items()})
+        report(**{name: float(self.get_stats(f"Metrics/{key}")[0]) for name, key in swimmer.METRICS.items()})
 
     Logger.dump_tabular = dump
     agent = omnisafe.Agent("PPOLag", "SafetySwimmerVelocity-v1", custom_cfgs=SETTINGS)
@@ -42,4 +42,4 @@ def train(report) -> None:
     agent.learn()
 
 
-protocol.serve({swimmer.TRAINING: (protocol.Pieces(train), swimmer.STEPS)})
+protocol.serve({swimmer.TRAINING: lambda: (protocol.Pieces(train), swimmer.STEPS)})

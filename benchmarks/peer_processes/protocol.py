@@ -1,4 +1,4 @@
-"""How a peer's process is measured: it prints `ready` once warm, then a line of JSON per line that it reads."""
+"""How a peer's process is measured: it says what it can do, then a line of JSON per line that it reads."""
 
 import json
 import os
@@ -43,18 +43,21 @@ class Pieces:
         self._go.get()
 
 
-def serve(works: dict[str, tuple[Callable[[], Any], float]]) -> None:
+def serve(works: dict[str, Callable[[], tuple[Callable[[], Any], float]]]) -> None:
     """Answers each line, the name of a work, with how many units of it were done per second, and what it returned.
 
     Args:
-      works: By name, a call that blocks until it is done, and how many units it does. A dictionary that it returns
-        is of metrics.
+      works: By name, a function that makes a call which blocks until it is done, and says how many units it does. Made
+        and warmed up when first asked for. A dictionary that the call returns is of metrics.
     """
-    for work, _ in works.values():
-        work()  # compile, or warm the caches
+    made: dict[str, tuple[Callable[[], Any], float]] = {}
     print(json.dumps({"ready": list(works)}), flush=True, file=_ANSWERS)
     for line in sys.stdin:
-        work, units = works[line.strip()]
+        name = line.strip()
+        if name not in made:
+            made[name] = works[name]()
+            made[name][0]()  # compile, or warm the caches
+        work, units = made[name]
         start = time.perf_counter()
         result = work()
         seconds = time.perf_counter() - start

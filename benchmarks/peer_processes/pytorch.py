@@ -5,6 +5,7 @@ sampled from arrays in memory. CPQ has the paper's penalty: a VAE, and ten actio
 """
 
 import copy
+import functools
 import math
 import os
 
@@ -156,10 +157,18 @@ def many(learner: SACLag | CPQ, steps: int) -> None:
 
 
 torch.set_num_threads(int(os.environ.get("PEER_THREADS", "2")))
-WORKS = {}
-for algorithm, scale in ((SACLag, 1.0), (CPQ, 0.6)):
-    for width, batch, steps in ((256, 64, 100), (256, 256, 60), (64, 64, 150), (64, 256, 150)):
-        learner, count = algorithm(width, batch), int(scale * steps)
-        name = f"{'SAC-Lag' if algorithm is SACLag else 'CPQ'}/hidden {width}/batch {batch}"
-        WORKS[name] = ((lambda one=learner, n=count: many(one, n)), count)
-protocol.serve(WORKS)
+SIZES = ((256, 64, 100), (256, 256, 60), (64, 64, 150), (64, 256, 150))  # width, batch, updates
+
+
+def work(algorithm: type[SACLag] | type[CPQ], width: int, batch: int, steps: int):
+    learner = algorithm(width, batch)
+    return (lambda: many(learner, steps)), steps
+
+
+protocol.serve(
+    {
+        f"{name}/hidden {width}/batch {batch}": functools.partial(work, algorithm, width, batch, int(share * steps))
+        for name, algorithm, share in (("SAC-Lag", SACLag, 1.0), ("CPQ", CPQ, 0.6))
+        for width, batch, steps in SIZES
+    }
+)

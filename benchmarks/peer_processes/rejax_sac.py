@@ -3,6 +3,8 @@
 rejax has no costs: its update has one pair of critics where SAC-Lag has two.
 """
 
+import functools
+
 import jax
 import protocol
 from rejax import SAC
@@ -24,7 +26,7 @@ def trained(seeds: int):
     ).replace(eval_callback=lambda algorithm, state, key: ())
     train = jax.jit(jax.vmap(algorithm.train))
     keys = jax.random.split(jax.random.key(0), seeds)
-    return lambda: jax.block_until_ready(train(keys))
+    return (lambda: jax.block_until_ready(train(keys))), seeds * STEPS
 
 
-protocol.serve({f"SAC/hidden 64/batch 64/{n} seeds": (trained(n), n * STEPS) for n in (1, 16, 64)})
+protocol.serve({f"SAC/hidden 64/batch 64/{n} seeds": functools.partial(trained, n) for n in (1, 16, 64)})
