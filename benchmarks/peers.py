@@ -178,10 +178,12 @@ def main() -> None:
         print(f"{row['peer']:16} {row['our_work']:60} {row['ratio']['median']:.2f}")
     file = common.RESULTS / "peers.json"
     before = json.loads(file.read_text()) if file.exists() else {"compared": [], "peak_memory_mib": {}}
-    kept = [row for row in before["compared"] if row["peer"] not in options.peers]
+    others = set(REQUIREMENTS) - set(options.peers)
+    kept = [row for row in before["compared"] if row["peer"] in others]
+    memory |= {name: mib for name, mib in before["peak_memory_mib"].items() if name in others}
     requirements = {name: [*first, *alone] for name, (first, alone) in REQUIREMENTS.items()}
-    found = {"requirements": requirements, "peak_memory_mib": before["peak_memory_mib"] | memory}
-    common.write("peers", "python benchmarks/peers.py", {**found, "compared": [*kept, *rows]})
+    found = {"requirements": requirements, "peak_memory_mib": memory, "compared": [*kept, *rows]}
+    common.write("peers", f"python benchmarks/peers.py --crax CHECKOUT --rounds {options.rounds}", found)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,12 @@ def finished_states(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def critics_against_truth(
-    pipeline: Pipeline, states: dict[str, Any], data: Dataset, count: int, key: jax.Array, horizon: int = 500
+    pipeline: Pipeline,
+    states: dict[str, Any],
+    data: Dataset,
+    count: int,
+    key: jax.Array,
+    horizon: int = diagnostics.HORIZON,
 ) -> dict[str, Any]:
     """Critics against Monte-Carlo values of the offline policy, which they are of.
 

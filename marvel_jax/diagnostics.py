@@ -12,6 +12,8 @@ from scipy import stats
 from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 
+HORIZON = 500  # steps; γ^500 < 0.01 at γ = 0.99
+
 
 class MonteCarlo(struct.PyTreeNode):
     """Discounted sums `[M]` after given states and actions, following a policy without time limit."""
@@ -27,13 +29,13 @@ def monte_carlo(
     physics: Any,
     action: jax.Array,
     key: jax.Array,
-    horizon: int = 500,
+    horizon: int = HORIZON,
     repeats: int = 4,
 ) -> MonteCarlo:
     """True values of the sampled policy at `[M]` physics states and `[M, action_size]` first actions.
 
     Rewards are scaled as in the critics. Time limits are ignored, as the critics bootstrap through them; the sums stop
-    after `horizon` steps (γ^500 < 0.01 at γ = 0.99) or at a termination, and are averaged over `repeats` rollouts.
+    after `horizon` steps or at a termination, and are averaged over `repeats` rollouts.
     """
 
     def rollout(physics, action, key):

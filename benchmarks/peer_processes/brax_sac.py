@@ -19,6 +19,4 @@ def trained(width: int, batch_size: int) -> tuple[protocol.Pieces, int]:
     return protocol.Pieces(lambda report: train_on(progress_fn=report)), nothing.UPDATES
 
 
-protocol.serve(
-    {f"SAC/hidden {width}/batch {n}": functools.partial(trained, width, n) for width in (256, 64) for n in (64, 256)}
-)
+protocol.serve(nothing.works("SAC", trained))

@@ -74,6 +74,4 @@ def stepping():
     return (lambda: jax.block_until_ready(run(state, jax.random.key(1)))), 20 * 1024
 
 
-sizes = ((256, 64), (256, 256), (64, 64), (64, 256))
-works = {f"SAC-Lag/hidden {width}/batch {n}": functools.partial(sac, width, n) for width, n in sizes}
-protocol.serve({**works, swimmer.TRAINING: ppo, swimmer.STEPPING: stepping})
+protocol.serve({**nothing.works("SAC-Lag", sac), swimmer.TRAINING: ppo, swimmer.STEPPING: stepping})

@@ -17,12 +17,10 @@ import protocol
 import swimmer
 from updates import learners, of_seeds
 
-from marvel_jax import finetune
-from marvel_jax.algorithms.registry import ONLINE
+from marvel_jax import experiment, finetune, pretrain
 from marvel_jax.datasets.dataset import load_shipped
 from marvel_jax.hyper import CPQ, Hyper, override
-from marvel_jax.learners import Critics, new_learner
-from marvel_jax.networks import MLP, init_actor, init_twins, init_value
+from marvel_jax.networks import MLP
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
 from marvel_jax.transitions import blank
@@ -66,11 +64,7 @@ def training(seeds: int, first_seed: int = 0) -> tuple[Callable[[], dict[str, fl
     nothing = jax.tree.map(lambda x: x[None], blank(problem.observation_size, problem.action_size))
 
     def start(_, key: jax.Array) -> finetune.State:
-        keys = jax.random.split(key, 5)
-        twins = init_twins(problem, keys[0]), init_twins(problem, keys[1])
-        critics = Critics(*twins, init_value(problem, keys[2]), init_value(problem, keys[3]))
-        learner = ONLINE["ppo-lag"].start(hyper, new_learner(init_actor(problem, keys[4])), critics)
-        return finetune.init(hyper, problem, learner, key)
+        return experiment.start_finetuning(hyper, problem, pretrain.init(hyper, problem, key), None, key)
 
     def epoch(_, state: finetune.State):
         return finetune.iteration(hyper, problem, env, nothing, state)

@@ -1,5 +1,8 @@
 """For SAC as Brax does it: an environment that does nothing, and training of which little is environment steps."""
 
+import functools
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -28,6 +31,12 @@ def environment(base: type, state: type) -> Any:
             return state.replace(obs=observation, reward=jnp.sum(action), info={**state.info, "key": key})
 
     return Nothing()
+
+
+def works(algorithm: str, train: Callable[[int, int], Any]) -> dict[str, Callable[[], Any]]:
+    """What a process offers, by name: `train(width, batch_size)` at every size."""
+    sizes = itertools.product((256, 64), (64, 256))
+    return {f"{algorithm}/hidden {width}/batch {n}": functools.partial(train, width, n) for width, n in sizes}
 
 
 def settings(batch_size: int) -> dict[str, Any]:
