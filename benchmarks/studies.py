@@ -23,8 +23,8 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
             "online.recovery": 1.0,
         }
         for caution, release, margin in (
-            *((0.0, 0.05, 0.4), (0.25, 0.05, 0.4), (0.5, 0.05, 0.4), (1.0, 0.05, 0.4)),
-            *((0.5, 0.02, 0.4), (1.0, 0.02, 0.4), (0.5, 0.02, 0.3), (1.0, 0.05, 0.3)),
+            *((0.0, 5.0, 0.4), (0.25, 5.0, 0.4), (0.5, 5.0, 0.4), (1.0, 5.0, 0.4)),
+            *((0.5, 2.0, 0.4), (1.0, 2.0, 0.4), (0.5, 2.0, 0.3), (1.0, 5.0, 0.3)),
         )
     ],
     "step": [{"online.policy_change": value} for value in (0.4, 0.75, 1.2)],
@@ -33,6 +33,10 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         for value, settling in ((0.4, 0.0), (0.4, 0.9), (0.75, 0.0), (0.75, 0.9), (1.2, 0.9), (1.2, 0.0))
     ],
     "recovery": [{"online.recovery": value, **_SET_STEP} for value in (1.0, 10.0, 30.0)],
+    "release": [
+        {"online.iterations": iterations, "gains.release": release}
+        for iterations, release in ((50, 1.0), (50, 2.0), (200, 4.0), (200, 2.0))
+    ],
     "parts": [
         {},
         {"method.offline_fraction": 0.0},
@@ -43,4 +47,5 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
 ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones, where there are such
-FIRST_SEED = {"settling": 200, "step": 200}  # what is chosen from here on is chosen on seeds that no table has
+# What is chosen from here on is chosen on seeds that no table has.
+FIRST_SEED = {"settling": 200, "step": 200, "release": 200}

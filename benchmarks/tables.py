@@ -6,6 +6,7 @@ uv run python benchmarks/tables.py
 import json
 
 import common
+import numpy as np
 from marvel_envs import TASKS
 
 
@@ -25,6 +26,10 @@ def critics() -> None:
                 middle = bias[len(bias) // 2]
                 cells += [f"{entry[name]['median_rank_correlation']:.2f}", f"{middle:+.1f}"]
             print(f"| {task} | {when} | {' | '.join(cells)} |")
+    print("\nRank correlation of reward-Q after alignment from fresh critics, with returns over so many steps")
+    for task, entries in load("learning-critics").get("tasks", {}).items():
+        ranks = entries["after, from fresh critics"]["reward"].get("rank_correlation_by_horizon", {})
+        print(task, {steps: f"{np.nanmedian(values):.2f}" for steps, values in ranks.items()})
 
 
 def throughput() -> None:

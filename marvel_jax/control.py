@@ -15,8 +15,8 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
 
 ρ and cos φ are computed at every iteration and smoothed. Too large a multiplier costs little reward, too small a one
 breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which an iteration under the
-aim takes back the share release·(1 − J_C / aim). Scale-free control and caution are this project's; see
-docs/comparison.md.
+aim takes back the share release/iterations·(1 − J_C / aim): over the budget, as steps settle. Scale-free control and
+caution are this project's; see docs/comparison.md.
 """
 
 from collections.abc import Callable
@@ -104,7 +104,8 @@ def update(
         "derivative_gain": controller.gains[2],
     }
     slack = jnp.clip((aim - episode_cost) / unit, 0.0, 1.0)
-    caution = state.caution * (1 - hyper.gains.release * slack)
+    released = jnp.minimum(1.0, hyper.gains.release / hyper.online.iterations * slack)
+    caution = state.caution * (1 - released)
     next_state = state.replace(controller=controller, caution=caution, iteration=state.iteration + 1)
     return next_state, scale * (controller.value + caution), metrics
 

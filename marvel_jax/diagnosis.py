@@ -32,21 +32,17 @@ def finished_states(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def critics_against_truth(
-    pipeline: Pipeline,
-    states: dict[str, Any],
-    data: Dataset,
-    count: int,
-    key: jax.Array,
-    horizon: int = diagnostics.HORIZON,
+    pipeline: Pipeline, states: dict[str, Any], data: Dataset, count: int, key: jax.Array
 ) -> dict[str, Any]:
     """Critics against Monte-Carlo values of the offline policy, which they are of.
 
-    At `count` states of the dataset, with the dataset's actions ("data") and with uniform ones ("random"), over
-    `horizon` steps, as in `diagnostics.monte_carlo`.
+    At `count` states of the dataset, with the dataset's actions ("data") and with uniform ones ("random").
 
     Returns:
       By place, time ("before" and "after" alignment, where there are critics) and kind (reward, cost):
-      `values` and `truth` `[seeds, count]`, `rank_correlation` and `bias` `[seeds]`.
+      `values` and `truth` `[seeds, count]`, `rank_correlation` and `bias` `[seeds]`, with returns over the longest of
+      `diagnostics.HORIZONS`; and `rank_correlation_by_horizon`, `[seeds]` by the number of steps, which says how far
+      ahead critics tell the truth: where the data stop, it need not be as far as the truth goes.
     """
     env, problem = pipeline.program.env, from_environment(pipeline.program.env, pipeline.program.hyper)
     rows_key, action_key, play_key = jax.random.split(key, 3)
@@ -60,7 +56,7 @@ def critics_against_truth(
 
     def truth(action: jax.Array, one: tuple[Any, jax.Array]) -> diagnostics.MonteCarlo:
         actor, key = one
-        return diagnostics.monte_carlo(env, problem, actor, physics, action, key, horizon)
+        return diagnostics.monte_carlo(env, problem, actor, physics, action, key)
 
     keys = jax.random.split(play_key, pipeline.program.count)
     play, found = jax.jit(map_seeds(truth)), {}
@@ -78,9 +74,15 @@ def _agreement(problem: Any, judge: Any, kind: str, real: Any, observation: Any,
         return aggregate(twin_values(problem, twins, observation, action), CRITICS[kind])
 
     values = np.asarray(jax.vmap(value)(getattr(judge, f"{kind}_critic").params))
-    truth = np.asarray(getattr(real, kind))
-    per_seed = [diagnostics.agreement(v, t) for v, t in zip(values, truth, strict=True)]
-    return {"values": values, "truth": truth, **{key: [seed[key] for seed in per_seed] for key in per_seed[0]}}
+    truths = np.moveaxis(np.asarray(getattr(real, kind)), -1, 0)  # [horizons, seeds, count]
+    agreements = [[diagnostics.agreement(v, t) for v, t in zip(values, truth, strict=True)] for truth in truths]
+    ranks = [[seed["rank_correlation"] for seed in seeds] for seeds in agreements]
+    return {
+        "values": values,
+        "truth": truths[-1],
+        **{name: [seed[name] for seed in agreements[-1]] for name in agreements[-1][0]},
+        "rank_correlation_by_horizon": dict(zip(diagnostics.HORIZONS, ranks, strict=True)),
+    }
 
 
 def offline_multiplier(pipeline: Pipeline, states: dict[str, Any]) -> dict[str, list[float] | None]:

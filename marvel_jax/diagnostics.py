@@ -12,11 +12,11 @@ from scipy import stats
 from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 
-HORIZON = 500  # steps; γ^500 < 0.01 at γ = 0.99
+HORIZONS = (10, 25, 50, 100, 200, 500)  # steps; γ^500 < 0.01 at γ = 0.99
 
 
 class MonteCarlo(struct.PyTreeNode):
-    """Discounted sums `[M]` after given states and actions, following a policy without time limit."""
+    """Discounted sums `[M, horizons]` after given states and actions, following a policy without time limit."""
 
     reward: jax.Array
     cost: jax.Array
@@ -29,13 +29,13 @@ def monte_carlo(
     physics: Any,
     action: jax.Array,
     key: jax.Array,
-    horizon: int = HORIZON,
+    horizons: tuple[int, ...] = HORIZONS,
     repeats: int = 4,
 ) -> MonteCarlo:
     """True values of the sampled policy at `[M]` physics states and `[M, action_size]` first actions.
 
     Rewards are scaled as in the critics. Time limits are ignored, as the critics bootstrap through them; the sums stop
-    after `horizon` steps or at a termination, and are averaged over `repeats` rollouts.
+    after each of `horizons` steps or at a termination, and are averaged over `repeats` rollouts.
     """
 
     def rollout(physics, action, key):
@@ -48,12 +48,12 @@ def monte_carlo(
             return carry, (weight * problem.reward_scale * reward, weight * cost)
 
         start = physics, jnp.clip(action, -1.0, 1.0), jnp.ones(())
-        _, (rewards, costs) = jax.lax.scan(step, start, jax.random.split(key, horizon))
-        return jnp.sum(rewards), jnp.sum(costs)
+        _, (rewards, costs) = jax.lax.scan(step, start, jax.random.split(key, max(horizons)))
+        return tuple(jnp.cumsum(values)[jnp.asarray(horizons) - 1] for values in (rewards, costs))
 
     def averaged(physics, action, key):
         rewards, costs = jax.vmap(lambda k: rollout(physics, action, k))(jax.random.split(key, repeats))
-        return MonteCarlo(jnp.mean(rewards), jnp.mean(costs))
+        return MonteCarlo(jnp.mean(rewards, axis=0), jnp.mean(costs, axis=0))
 
     return jax.vmap(averaged)(physics, action, jax.random.split(key, action.shape[0]))
 

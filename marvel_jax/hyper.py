@@ -254,8 +254,9 @@ class Gains:
     """Upper bound of ‖g_r‖/‖g_c‖ in multiplier pre-alignment; where no action changes the cost it would be infinite."""
     caution: float = 0.5
     """How far above the controller's multiplier λ starts, in its unit."""
-    release: float = 0.02
-    """Share of the caution that is taken back by an iteration without cost; by one at the aim or over it, none."""
+    release: float = 2.0
+    """An iteration without cost takes back 1/iterations of this of the caution, one at the aim or over it nothing: a
+    whole budget without cost leaves exp(−release)."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
     adaptation_range: float = 5.0

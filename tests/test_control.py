@@ -100,7 +100,8 @@ def test_initial_alignment_is_the_first_multiplier_and_is_not_computed_again():
 
 
 def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
-    changes = {"method.multiplier_alignment": "scale-free", "gains.margin": 0.0, "gains.release": 0.5}
+    changes = {"method.multiplier_alignment": "scale-free", "gains.margin": 0.0}
+    changes |= {"gains.release": 2.0, "online.iterations": 4}
 
     def multipliers(caution, cost):
         hyper, found = override(Hyper(), **changes, **{"gains.caution": caution}), []

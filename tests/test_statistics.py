@@ -3,6 +3,8 @@
 import csv
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from command_line import TINY, marvel
@@ -12,6 +14,9 @@ from scipy import stats
 
 from marvel_jax import cli
 from marvel_jax.diagnosis import dual_function
+from marvel_jax.diagnostics import monte_carlo
+from marvel_jax.networks import init_actor
+from marvel_jax.problem import Problem
 from marvel_jax.report import bounds, comparison, comparison_files, statistics
 from marvel_jax.report.comparison import Entry
 
@@ -205,7 +210,9 @@ def test_diagnose_measures_critics_multipliers_and_gains(finished, tmp_path, cap
     assert found == {**json.loads((out / "diagnosis.json").read_text()), "written": found["written"]}
     assert set(found["critics"]) == {"data", "random"}
     assert set(found["critics"]["data"]) == {"before", "after"}
-    assert len(found["critics"]["data"]["after"]["cost"]["bias"]) == 2  # seeds
+    of_cost = found["critics"]["data"]["after"]["cost"]
+    assert len(of_cost["bias"]) == 2  # seeds
+    assert of_cost["rank_correlation"] == of_cost["rank_correlation_by_horizon"]["500"]
     fixed = found["fixed"]
     assert len(fixed["reward"]) == len(fixed["multipliers"])
     reward, excess = 0.1 * np.asarray(fixed["reward"]), np.asarray(fixed["cost"]) - 20
@@ -221,6 +228,29 @@ def test_diagnose_measures_critics_multipliers_and_gains(finished, tmp_path, cap
     code, _, err = marvel(capsys, "diagnose", str(finished), "--out", str(out))
     assert code == 2
     assert "nothing is overwritten" in err
+
+
+class Count:
+    """Counts upwards from a state, whatever is done, to 5; pays and costs what it has counted to."""
+
+    def advance(self, physics, action):
+        return physics + 1
+
+    def observe(self, physics):
+        return physics[None]
+
+    def outcome(self, before, action, after):
+        return after, 2 * after, jnp.float32(after >= 5)
+
+
+def test_monte_carlo_sums_to_each_horizon_and_stops_at_a_termination():
+    problem = Problem(observation_size=1, action_size=1, hidden=(4,), discount=0.5, reward_scale=0.1)
+    actor = init_actor(problem, jax.random.key(0))
+    start, action = jnp.array([0.0, 3.0]), jnp.zeros((2, 1))
+    found = monte_carlo(Count(), problem, actor, start, action, jax.random.key(1), horizons=(1, 2, 9))
+    from_0 = [1, 1 + 2 / 2, 1 + 2 / 2 + 3 / 4 + 4 / 8 + 5 / 16]
+    np.testing.assert_allclose(found.reward, 0.1 * np.array([from_0, [4, 4 + 5 / 2, 4 + 5 / 2]]), rtol=1e-6)
+    np.testing.assert_allclose(found.cost, 20 * found.reward, rtol=1e-6)
 
 
 def test_the_dual_function_is_that_of_a_concave_front_even_where_training_failed():

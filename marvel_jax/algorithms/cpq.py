@@ -92,12 +92,14 @@ def update(
         shortfall = _ood_shortfall(hyper, problem, state, vae.params, batch, ood_key)
         weight = jnp.exp(log_ood_weight)
 
-        def penalized(twins: Twins) -> jax.Array:
-            return cost_regression(twins) + weight * shortfall(twins)
+        def penalized(twins: Twins) -> tuple[jax.Array, jax.Array]:
+            short = shortfall(twins)
+            return cost_regression(twins) + weight * short, short
 
-        cost_critic, cost_loss = minimize(state.cost_critic, penalized, hyper.cost_critic_learning_rate)
+        (cost_loss, short), gradient = jax.value_and_grad(penalized, has_aux=True)(state.cost_critic.params)
+        cost_critic = step(state.cost_critic, gradient, hyper.cost_critic_learning_rate)
         log_ood_weight = jnp.clip(
-            log_ood_weight + hyper.ood_weight_rate * shortfall(cost_critic.params) * weight,
+            log_ood_weight + hyper.ood_weight_rate * short * weight,
             LOG_WEIGHT_MIN,
             jnp.log(hyper.ood_weight_max),
         )
@@ -138,7 +140,7 @@ def _ood_shortfall(hyper: CPQ, problem: Problem, state: State, vae: Params, batc
     (the paper's form, which can push Q_c up without end). hinge: the positive part only, and OOD are actions whose KL
     exceeds what the data's own actions have, so a policy inside the data is not penalized at all.
     """
-    observation = jnp.broadcast_to(batch.observation, (hyper.ood_actions, *batch.observation.shape))
+    observation = jnp.tile(batch.observation, (hyper.ood_actions, 1))
     action, _ = policy(problem, state.actor.params, observation).sample(key)
     action = jax.lax.stop_gradient(action)
 
@@ -146,17 +148,14 @@ def _ood_shortfall(hyper: CPQ, problem: Problem, state: State, vae: Params, batc
         return kl_to_prior(*behaviour_model.latent(hyper, problem, vae, observation, action))
 
     kl = divergence(observation, action)
-    if hyper.ood_penalty == "linear":
-        threshold = jnp.quantile(kl, 0.75)
-    else:
-        threshold = jnp.quantile(divergence(batch.observation, batch.action), hyper.ood_quantile)
-    outside = kl > threshold
     goal = hyper.ood_margin * problem.discounted_cost_limit
 
-    def shortfall(twins: Twins) -> jax.Array:
-        gap = goal - aggregate(twin_values(problem, twins, observation, action), hyper.cost_aggregation)
-        if hyper.ood_penalty == "hinge":
-            return jnp.mean(jnp.where(outside, jnp.maximum(gap, 0.0), 0.0))
-        return jnp.sum(jnp.where(outside, gap, 0.0)) / jnp.maximum(jnp.sum(outside), 1)
+    def gap(twins: Twins, observation: jax.Array, action: jax.Array) -> jax.Array:
+        return goal - aggregate(twin_values(problem, twins, observation, action), hyper.cost_aggregation)
 
-    return shortfall
+    if hyper.ood_penalty == "linear":
+        # Only the quarter that counts is shown to the critics.
+        _, farthest = jax.lax.top_k(kl, max(1, kl.size // 4))
+        return lambda twins: jnp.mean(gap(twins, observation[farthest], action[farthest]))
+    outside = kl > jnp.quantile(divergence(batch.observation, batch.action), hyper.ood_quantile)
+    return lambda twins: jnp.mean(jnp.where(outside, jnp.maximum(gap(twins, observation, action), 0.0), 0.0))

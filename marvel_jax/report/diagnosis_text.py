@@ -19,6 +19,8 @@ def print_diagnosis(config: RunConfig, found: dict[str, Any]) -> None:
             "in scaled discounted reward.",
             highlight=False,
         )
+        if found["critics"]["data"]:
+            console.print(_ahead(found["critics"]["data"]))
     if "fixed" in found:
         console.print(_over("fixed λ", found["fixed"], ("reward", "cost", "violation", "dual"), config))
         console.print(_multiplier_words(found), highlight=False)
@@ -47,6 +49,18 @@ def _critics(found: dict[str, Any]) -> Table:
                 cells.append(f"{np.nanmedian(kinds[kind]['rank_correlation']):.2f}")
                 cells.append(f"{np.median(kinds[kind]['bias']):+.1f}")
             table.add_row(place, f"{when} alignment", *cells)
+    return table
+
+
+def _ahead(times: dict[str, Any]) -> Table:
+    """How far ahead the newest critics tell the truth."""
+    when, kinds = list(times.items())[-1]
+    steps = kinds["reward"]["rank_correlation_by_horizon"]
+    title = f"Rank correlation {when} alignment, with returns over so many steps"
+    table = Table("actions of the data", *(str(count) for count in steps), title=title, title_style="bold")
+    for kind in ("reward", "cost"):
+        ranks = kinds[kind]["rank_correlation_by_horizon"].values()
+        table.add_row(f"{kind}-Q", *(f"{np.nanmedian(rank):.2f}" for rank in ranks))
     return table
 
 
