@@ -110,6 +110,7 @@ def learn(
 
     steps = step_size.see(state.step_size, costs["constraint_cost"])
     urgency = step_size.urgency(hyper.online, problem, steps, state.iteration)
+    urgency = jnp.minimum(urgency, 1.0) if algorithm.bounded else urgency
     rate = f"{algorithm.part}.actor_learning_rate"
     learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
     stepping = override(hyper, **{rate: learning_rate})
@@ -125,9 +126,8 @@ def learn(
         return learner, controller, metrics
 
     learner, controller, metrics = _unless_warming_up(hyper, problem, state, improved)
-    changed = step_size.change(
-        problem, state.learner.actor.params, learner.actor.params, played.transitions.observation
-    )
+    policies = state.learner.actor.params, learner.actor.params
+    changed = algorithm.change(hyper, problem, *policies, played.transitions.observation)
     steps = step_size.follow(steps, changed, urgency * hyper.online.policy_change)
     metrics |= {"policy_change": changed, "actor_learning_rate": learning_rate}
     guide = state.guide

@@ -288,7 +288,8 @@ class Online:
     """Iterations over which the policy's step size rises to its full value, while the critics meet online data."""
     policy_change: float = 0.75
     """How far the policy's mean action should move in an iteration, in standard deviations of its exploration noise:
-    the step size, at first `actor_learning_rate`, is adapted to it. At 0 it stays as it is."""
+    the step size, at first `actor_learning_rate`, is adapted to it. At 0 it stays as it is. Of PPO-Lag it is a share of
+    the way to `ppo.divergence_limit`, and `recovery` does not apply."""
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""

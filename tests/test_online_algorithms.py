@@ -84,6 +84,16 @@ def test_ppo_stands_still_once_it_is_far_from_what_played():
         assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True)) == moves
 
 
+def test_ppo_s_changes_are_shares_of_the_way_to_where_it_stands_still():
+    """Of two policies with the same noise σ, A·(Δ/σ)²/2 is the KL of means that are Δ apart."""
+    problem = Problem(observation_size=1, action_size=3, hidden=(), log_std_minimum=-1.0, log_std_maximum=-1.0)
+    before = init_actor(problem, jax.random.key(0))
+    after = jax.tree.map(lambda x: x + 0.05, before)
+    hyper = override(Hyper(), **{"ppo.divergence_limit": 3 * (0.05 * np.e) ** 2 / 2})
+    change = ONLINE["ppo-lag"].change(hyper, problem, before, after, jnp.zeros((5, 1)))
+    assert float(change) == pytest.approx(1.0, rel=1e-5)
+
+
 def test_td3_explores_with_the_same_deviation_everywhere(env):
     hyper = override(Hyper(), online_algorithm="td3-lag", **{"td3.exploration_noise": 0.3})
     problem = from_spec(env.spec, hyper)

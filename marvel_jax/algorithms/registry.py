@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from marvel_jax import align, trajectories
+from marvel_jax import align, step_size, trajectories
 from marvel_jax.algorithms import bcq_lag, bear_lag, cloning, coptidice, cpq, ppo_lag, sac_lag, td3_lag
 from marvel_jax.hyper import Hyper, OfflineName, OnlineName
 from marvel_jax.learners import Critics, Learner
+from marvel_jax.networks import Params, policy
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
 from marvel_jax.transitions import Transition, at, sample
@@ -79,6 +80,11 @@ class Experience(NamedTuple):
     batch: Source
 
 
+def _in_noise(hyper: Hyper, problem: Problem, before: Params, after: Params, observation: jax.Array) -> jax.Array:
+    del hyper
+    return step_size.change(problem, before, after, observation)
+
+
 class Online(NamedTuple):
     """An online algorithm.
 
@@ -88,6 +94,9 @@ class Online(NamedTuple):
       improve: `(hyper, problem, learner, experience, multiplier, key) -> (learner, metrics)`: an iteration's updates.
       pull: `(hyper, problem, learner, experience, key) -> MultiplierAlignment`: how reward and cost pull at the policy.
       keeps: Whether it learns from earlier experience too.
+      change: `(hyper, problem, before, after, observation) -> []`: how far an iteration moved the policy, in the unit
+        of `online.policy_change`.
+      bounded: Whether a change of 1 is as far as an iteration can go, so that it cannot be hurried.
     """
 
     part: str
@@ -95,6 +104,8 @@ class Online(NamedTuple):
     improve: Callable[..., tuple[Any, dict[str, jax.Array]]]
     pull: Callable[..., align.MultiplierAlignment]
     keeps: bool = True
+    change: Callable[[Hyper, Problem, Params, Params, jax.Array], jax.Array] = _in_noise
+    bounded: bool = False
 
 
 def _off_policy(algorithm: Any, part: str) -> Online:
@@ -151,6 +162,12 @@ def _pull_ppo(hyper: Hyper, problem: Problem, learner, experience: Experience, k
     return ppo_lag.align_multiplier(problem, learner.actor.params, _judged(hyper, problem, learner, experience))
 
 
+def _in_trust_region(hyper: Hyper, problem: Problem, before: Params, after: Params, observation: jax.Array):
+    """√(KL / its limit): as a share of the way to where PPO stands still; KL goes with the square of a distance."""
+    divergence = policy(problem, before, observation).divergence(policy(problem, after, observation))
+    return jnp.sqrt(jnp.mean(divergence) / hyper.ppo.divergence_limit)
+
+
 def _start_ppo(hyper: Hyper, actor: Learner, critics: Critics) -> ppo_lag.State:
     return ppo_lag.start(actor, critics.reward_value, critics.cost_value)
 
@@ -158,5 +175,5 @@ def _start_ppo(hyper: Hyper, actor: Learner, critics: Critics) -> ppo_lag.State:
 ONLINE: dict[OnlineName, Online] = {
     "sac-lag": _off_policy(sac_lag, "sac"),
     "td3-lag": _off_policy(td3_lag, "td3"),
-    "ppo-lag": Online("ppo", _start_ppo, _improve_ppo, _pull_ppo, keeps=False),
+    "ppo-lag": Online("ppo", _start_ppo, _improve_ppo, _pull_ppo, keeps=False, change=_in_trust_region, bounded=True),
 }
