@@ -3,7 +3,7 @@
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
-    uv run python benchmarks/comparison.py pairs-BallCircle caution-BallCircle settling-BallRun step-DroneCircle
+    uv run python benchmarks/comparison.py pairs-BallCircle release-BallCircle settling-BallRun step-DroneCircle
     uv run python benchmarks/comparison.py CarRun-20-untuned DroneRun-20-untuned DroneCircle-20-untuned
     uv run python benchmarks/comparison.py SwimmerVelocity-25-untuned
 
@@ -11,8 +11,8 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
-settings of the default method: gains, twins, caution, step, recovery, settling, parts, mean-action. Other parts are
-cells, TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
+settings of the default method: the lists of studies.py. Other parts are cells, TASK-LIMIT-START: offline policies
+start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
 TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks
 without a search, every method has its defaults. For a task without a dataset of its own one is made first.
 """

@@ -37,6 +37,10 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"online.iterations": iterations, "gains.release": release}
         for iterations, release in ((50, 1.0), (50, 2.0), (200, 4.0), (200, 2.0))
     ],
+    "adaptation": [
+        {},
+        *({"method.multiplier": "pid", "gains.proportional": gain} for gain in (1.5, 0.75, 0.3)),
+    ],
     "parts": [
         {},
         {"method.offline_fraction": 0.0},
@@ -48,4 +52,4 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 }
 ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones, where there are such
 # What is chosen from here on is chosen on seeds that no table has.
-FIRST_SEED = {"settling": 200, "step": 200, "release": 200}
+FIRST_SEED = {"settling": 200, "step": 200, "release": 200, "adaptation": 200}
