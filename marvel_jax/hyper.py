@@ -256,7 +256,7 @@ class Gains:
     """How far above the controller's multiplier λ starts, in its unit."""
     release: float = 2.0
     """An iteration without cost takes back 1/iterations of this of the caution, one at the aim or over it nothing: a
-    whole budget without cost leaves exp(−release)."""
+    whole budget without cost leaves about exp(−release)."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
     adaptation_range: float = 5.0

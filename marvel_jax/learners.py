@@ -55,22 +55,21 @@ def new_critic(params: Twins) -> CriticLearner:
     return CriticLearner(params, params, _ADAM.init(params))
 
 
-def step(learner: Any, gradient: Any, learning_rate: jax.Array | float) -> Any:
-    """One Adam step of a `Learner` or `CriticLearner`; targets stay as they are."""
-    direction, optimizer = _ADAM.update(gradient, learner.optimizer)
-    params = jax.tree.map(lambda p, d: p - learning_rate * d, learner.params, direction)
-    return learner.replace(params=params, optimizer=optimizer)
-
-
 def follow(critic: CriticLearner, rate: jax.Array | float) -> CriticLearner:
     """Moves the targets a share `rate` towards the critics."""
     return critic.replace(target=optax.incremental_update(critic.params, critic.target, rate))
 
 
-def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float) -> tuple[Any, jax.Array]:
-    """One Adam step on `loss(params)`; returns the learner and the loss before the step."""
-    value, gradient = jax.value_and_grad(loss)(learner.params)
-    return step(learner, gradient, learning_rate), value
+def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float, has_aux: bool = False) -> tuple[Any, Any]:
+    """One Adam step of a `Learner` or `CriticLearner` on `loss(params)`; returns it, and the loss before the step.
+
+    Targets stay as they are. With `has_aux` the loss function returns a pair, as for `jax.grad`, and so does this:
+    `(learner, (loss, aux))`.
+    """
+    value, gradient = jax.value_and_grad(loss, has_aux=has_aux)(learner.params)
+    direction, optimizer = _ADAM.update(gradient, learner.optimizer)
+    params = jax.tree.map(lambda p, d: p - learning_rate * d, learner.params, direction)
+    return learner.replace(params=params, optimizer=optimizer), value
 
 
 def regression(problem: Problem, batch: Transition, target: jax.Array) -> Callable[[Twins], jax.Array]:

@@ -12,7 +12,7 @@ from flax import struct
 from marvel_jax import multipliers
 from marvel_jax.algorithms import behaviour_model, in_support
 from marvel_jax.hyper import BCQLag
-from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, step
+from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner
 from marvel_jax.networks import MLP, Params, aggregate, apply, init_actor, init_twins, policy, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -94,8 +94,9 @@ def update(
         score = value - state.multiplier.value * cost_value
         return -jnp.mean(score), (action, score, cost_value)
 
-    (_, (action, score, cost_value)), gradient = jax.value_and_grad(loss, has_aux=True)(state.perturbation.params)
-    perturbation = step(state.perturbation, gradient, hyper.perturbation_learning_rate)
+    perturbation, (_, (action, score, cost_value)) = minimize(
+        state.perturbation, loss, hyper.perturbation_learning_rate, has_aux=True
+    )
     best = jnp.take_along_axis(action, jnp.argmax(score, axis=0)[None, :, None], axis=0)[0]
     actor, actor_loss = minimize(
         state.actor,

@@ -11,7 +11,7 @@ from flax import struct
 from marvel_jax import multipliers
 from marvel_jax.algorithms import behaviour_model, in_support
 from marvel_jax.hyper import BEARLag
-from marvel_jax.learners import CriticLearner, Learner, follow, new_critic, new_learner, step
+from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner
 from marvel_jax.networks import Params, aggregate, init_actor, init_twins, policy, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -95,8 +95,7 @@ def update(
         whole = weight * (apart - hyper.divergence_limit) - jnp.mean(value) + state.multiplier.value * excess
         return whole, (apart, cost_value)
 
-    (actor_loss, (apart, cost_value)), gradient = jax.value_and_grad(loss, has_aux=True)(state.actor.params)
-    actor = step(state.actor, gradient, hyper.actor_learning_rate)
+    actor, (actor_loss, (apart, cost_value)) = minimize(state.actor, loss, hyper.actor_learning_rate, has_aux=True)
     log_weight = state.log_divergence_weight + hyper.divergence_weight_rate * (apart - hyper.divergence_limit)
     next_state = State(
         actor=actor,

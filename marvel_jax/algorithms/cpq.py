@@ -6,7 +6,7 @@ from flax import struct
 
 from marvel_jax.algorithms import behaviour_model
 from marvel_jax.hyper import CPQ
-from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, regression, step
+from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, regression
 from marvel_jax.networks import Params, Twins, aggregate, init_actor, init_twins, kl_to_prior, policy, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -96,8 +96,9 @@ def update(
             short = shortfall(twins)
             return cost_regression(twins) + weight * short, short
 
-        (cost_loss, short), gradient = jax.value_and_grad(penalized, has_aux=True)(state.cost_critic.params)
-        cost_critic = step(state.cost_critic, gradient, hyper.cost_critic_learning_rate)
+        cost_critic, (cost_loss, short) = minimize(
+            state.cost_critic, penalized, hyper.cost_critic_learning_rate, has_aux=True
+        )
         log_ood_weight = jnp.clip(
             log_ood_weight + hyper.ood_weight_rate * short * weight,
             LOG_WEIGHT_MIN,
@@ -116,9 +117,9 @@ def update(
         imitation = -jnp.mean(policy(problem, params, batch.observation).log_prob(batch.action))
         return loss + hyper.imitation_weight * imitation, jnp.mean(safe)
 
-    (loss, safe_share), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor.params)
+    actor, (loss, safe_share) = minimize(state.actor, actor_loss, hyper.actor_learning_rate, has_aux=True)
     next_state = State(
-        actor=step(state.actor, gradient, hyper.actor_learning_rate),
+        actor=actor,
         reward_critic=follow(reward_critic, hyper.target_rate),
         cost_critic=follow(cost_critic, hyper.target_rate),
         vae=vae,

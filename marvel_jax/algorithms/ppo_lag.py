@@ -10,7 +10,7 @@ from flax import struct
 
 from marvel_jax.align import MultiplierAlignment, multiplier_from_gradients
 from marvel_jax.hyper import PPOLag
-from marvel_jax.learners import Learner, minimize, new_learner, step
+from marvel_jax.learners import Learner, minimize, new_learner
 from marvel_jax.networks import Params, init_actor, init_value, policy, state_value
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -120,9 +120,8 @@ def update(
         # An estimate of the KL that is never negative: E[ρ − 1 − log ρ].
         return -jnp.mean(jnp.minimum(ratio * combined, clipped * combined)), jnp.mean(ratio - 1 - log_ratio)
 
-    (actor_loss, divergence), gradient = jax.value_and_grad(loss, has_aux=True)(state.actor.params)
+    moved, (actor_loss, divergence) = minimize(state.actor, loss, hyper.actor_learning_rate, has_aux=True)
     near = divergence <= hyper.divergence_limit
-    moved = step(state.actor, gradient, hyper.actor_learning_rate)
     actor = jax.tree.map(lambda new, old: jnp.where(near, new, old), moved, state.actor)
 
     def fit(value: Learner, target: jax.Array) -> tuple[Learner, jax.Array]:

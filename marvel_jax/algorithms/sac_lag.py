@@ -9,7 +9,7 @@ from flax import struct
 
 from marvel_jax.algorithms import off_policy
 from marvel_jax.hyper import SACLag
-from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner, step
+from marvel_jax.learners import CriticLearner, Learner, follow, minimize, new_critic, new_learner
 from marvel_jax.networks import Params, Twins, init_actor, init_twins, policy
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
@@ -100,12 +100,10 @@ def update(
         loss = off_policy.lagrangian(hyper, problem, *twins, batch.observation, action, multiplier, entropy)
         return loss, jnp.mean(log_prob)
 
-    (loss, log_prob), gradient = jax.value_and_grad(actor_loss, has_aux=True)(state.actor.params)
+    actor, (loss, log_prob) = minimize(state.actor, actor_loss, hyper.actor_learning_rate, has_aux=True)
     log_temperature = state.log_temperature
     if hyper.tune_temperature:
         excess = jax.lax.stop_gradient(log_prob - problem.action_size)  # target entropy −|A|
         log_temperature, _ = minimize(log_temperature, lambda log: -log * excess, hyper.temperature_learning_rate)
-    next_state = state.replace(
-        actor=step(state.actor, gradient, hyper.actor_learning_rate), log_temperature=log_temperature
-    )
+    next_state = state.replace(actor=actor, log_temperature=log_temperature)
     return next_state, {**metrics, "actor_loss": loss, "log_prob": log_prob, "temperature": temperature}
