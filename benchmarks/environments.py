@@ -32,45 +32,51 @@ GROUP = 64
 SECONDS, TOO_SLOW, STEPS = 1.0, 4.0, 5
 
 
-def ours(task: str, count: int) -> dict[str, float]:
-    """Steps/s, compile seconds and bytes of `count` environments."""
-    env = marvel_envs.make(task)
-    groups = max(count // GROUP, min(count, len(jax.local_devices())))
-    size = count // groups
+class Steps:
+    """A compiled call that takes `count` environments of a task `steps` further, with random actions."""
 
-    def start(_: Any, key: jax.Array) -> Any:
-        return jax.vmap(env.initial_physics)(jax.random.split(key, size))
+    def __init__(self, task: str, count: int, steps: int = STEPS):
+        env = marvel_envs.make(task)
+        groups = max(count // GROUP, min(count, len(jax.local_devices())))
+        size = count // groups
 
-    def steps(_: Any, group: Any) -> Any:
-        def one(physics, key):
-            action = jax.random.uniform(key, (size, env.action_size), minval=-1.0)
-            after = jax.vmap(env.advance)(physics, action)
-            reward, cost, _ = jax.vmap(env.outcome)(physics, action, after)
-            return after, (jnp.sum(reward), jnp.sum(cost), jnp.sum(jax.vmap(env.observe)(after)))
+        def start(_: Any, key: jax.Array) -> Any:
+            return jax.vmap(env.initial_physics)(jax.random.split(key, size))
 
-        physics, key = group
-        return jax.lax.scan(one, physics, jax.random.split(key, STEPS))
+        def play(_: Any, group: Any) -> Any:
+            def one(physics, key):
+                action = jax.random.uniform(key, (size, env.action_size), minval=-1.0)
+                after = jax.vmap(env.advance)(physics, action)
+                reward, cost, _ = jax.vmap(env.outcome)(physics, action, after)
+                return after, (jnp.sum(reward), jnp.sum(cost), jnp.sum(jax.vmap(env.observe)(after)))
 
-    def keys(number: int) -> jax.Array:
-        return jax.random.split(jax.random.key(number), groups)
+            physics, key = group
+            return jax.lax.scan(one, physics, jax.random.split(key, steps))
 
-    physics = jax.jit(map_seeds(start))(0, keys(0))
-    clock = time.monotonic()
-    compiled = jax.jit(map_seeds(steps)).lower(0, (physics, keys(0))).compile()
-    compile_seconds = time.monotonic() - clock
-    memory: Any = compiled.memory_analysis()
-    size_in_bytes = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+        self.units, self._groups = count * steps, groups
+        self._start = jax.jit(map_seeds(start))
+        physics = jax.eval_shape(self._start, 0, self._keys(0))
+        clock = time.monotonic()
+        self._compiled = jax.jit(map_seeds(play)).lower(0, (physics, self._keys(0))).compile()
+        self.compile_seconds = time.monotonic() - clock
 
-    def call(physics: Any, number: int) -> Any:
-        return jax.block_until_ready(compiled(0, (physics, keys(number))))[0]
+    def _keys(self, number: int) -> jax.Array:
+        return jax.random.split(jax.random.key(number), self._groups)
 
-    physics = call(physics, 1)
-    clock, calls = time.monotonic(), 0
-    while calls == 0 or time.monotonic() - clock < SECONDS:
-        physics = call(physics, calls)
-        calls += 1
-    rate = calls * STEPS * count / (time.monotonic() - clock)
-    return {"steps_per_second": rate, "compile_seconds": compile_seconds, "bytes": float(size_in_bytes)}
+    def _call(self, physics: Any, number: int) -> Any:
+        return jax.block_until_ready(self._compiled(0, (physics, self._keys(number))))[0]
+
+    def measure(self) -> dict[str, float]:
+        """Steps/s over a second, compile seconds and bytes."""
+        memory: Any = self._compiled.memory_analysis()
+        size = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+        physics = self._call(self._start(0, self._keys(0)), 1)
+        clock, calls = time.monotonic(), 0
+        while calls == 0 or time.monotonic() - clock < SECONDS:
+            physics = self._call(physics, calls)
+            calls += 1
+        rate = calls * self.units / (time.monotonic() - clock)
+        return {"steps_per_second": rate, "compile_seconds": self.compile_seconds, "bytes": float(size)}
 
 
 def theirs(task: str) -> float:
@@ -91,7 +97,7 @@ def measure(task: str) -> dict[str, Any]:
     """All sizes of one task, between two measurements of its simulator."""
     before, sizes = theirs(task), {}
     for count in COUNTS:
-        sizes[str(count)] = ours(task, count)
+        sizes[str(count)] = Steps(task, count).measure()
         if count / sizes[str(count)]["steps_per_second"] > TOO_SLOW:
             break
     simulator = max(before, theirs(task))

@@ -73,6 +73,24 @@ def environments() -> None:
         print(f"| {task} | {' | '.join(rates)} | {short(simulator)} | {times} | {compile_seconds:.0f} |")
 
 
+def accelerator() -> None:
+    """What one accelerator does with how many seeds and environments."""
+    result = load("accelerator")
+    if not result:
+        return
+    print(f"\n{result['machine']['device']}\n")
+    print("| update | updates/s | ms for all | kernels | µs per kernel |\n|---|---|---|---|---|")
+    for label, entry in result["parts"]["updates"].items():
+        rate = entry["updates_per_second"]["median"]
+        seconds, kernels = int(label.split("/")[2].split()[0]) / rate, entry["kernels_per_update"]
+        print(f"| {label} | {rate:,.0f} | {1e3 * seconds:.2f} | {kernels} | {1e6 * seconds / kernels:.1f} |")
+    for part in ("environments", "agreement"):
+        for label, entry in result["parts"].get(part, {}).items():
+            print(label, short(entry["steps_per_second"]) if part == "environments" else entry)
+    for label, run in result["parts"].get("runs", {}).items():
+        print(label, run["wall_seconds"], run["seconds"], run["final"], run["safe_seeds"], run["violation"])
+
+
 def short(rate: float) -> str:
     """Three digits, with k or M."""
     scale, unit = (1e6, " M") if rate >= 1e6 else (1e3, " k") if rate >= 1e3 else (1.0, "")
@@ -83,3 +101,4 @@ if __name__ == "__main__":
     critics()
     environments()
     throughput()
+    accelerator()

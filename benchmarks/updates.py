@@ -33,11 +33,15 @@ def matmul_flops(jaxpr: Any) -> int:
 
 
 def learners(
-    hidden: tuple[int, ...], batch_size: int, offline_hyper: CPQ | None = None, **changes: Any
+    hidden: tuple[int, ...],
+    batch_size: int,
+    offline_hyper: CPQ | None = None,
+    only: str | None = None,
+    **changes: Any,
 ) -> dict[str, tuple[Callable, Callable, int]]:
     """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`.
 
-    `offline_hyper` is CPQ's, by default its own; `changes` are of the problem.
+    `offline_hyper` is CPQ's, by default its own; `only` one algorithm, if given; `changes` are of the problem.
     """
     offline_hyper = offline_hyper or CPQ()
     problem = Problem(
@@ -77,8 +81,10 @@ def learners(
     blank = jax.tree.map(lambda x: jnp.zeros((batch_size, *x.shape[1:])), load_shipped("BallCircle").transitions)
     made = {}
     for name, (init, update) in inits.items():
-        jaxpr = jax.make_jaxpr(update)(init(jax.random.key(0)), blank, jax.random.key(0))
-        made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
+        if only in (None, name):
+            state = jax.eval_shape(init, jax.random.key(0))
+            jaxpr = jax.make_jaxpr(update)(state, blank, jax.random.key(0))
+            made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
     return made
 
 

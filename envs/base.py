@@ -2,7 +2,9 @@
 
 import abc
 import contextlib
+import functools
 import io
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +15,17 @@ with contextlib.redirect_stdout(io.StringIO()):  # Brax imports MJX, which print
     from brax.envs.base import Env, State, Wrapper
 
 __all__ = ["Env", "SafetyEnv", "State", "Wrapper"]
+
+
+def exact(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` with matrix products in full precision: accelerators' default has too few digits for mechanics."""
+
+    @functools.wraps(method)
+    def precise(*inputs: Any, **keywords: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            return method(*inputs, **keywords)
+
+    return precise
 
 
 class SafetyEnv(Env):
@@ -31,6 +44,13 @@ class SafetyEnv(Env):
     spec: TaskSpec
     recorded_state: tuple[str, ...] = ("position", "linear_velocity", "angular_velocity")
     """What a recording of the source simulator has of its state; `physics_from_recording` needs it."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Whoever calls what computes mechanics, it is `exact`."""
+        super().__init_subclass__(**keywords)
+        for name in ("initial_physics", "advance", "observe", "outcome", "physics_from_recording"):
+            if name in vars(cls):
+                setattr(cls, name, exact(vars(cls)[name]))
 
     @abc.abstractmethod
     def initial_physics(self, rng: jax.Array) -> Any:
@@ -56,17 +76,14 @@ class SafetyEnv(Env):
         """
 
     def reset(self, rng: jax.Array) -> State:
-        with jax.default_matmul_precision("highest"):
-            return self.reset_to(self.initial_physics(rng))
+        return self.reset_to(self.initial_physics(rng))
 
     def reset_to(self, physics: Any) -> State:
         """The first state of an episode that starts from given physics."""
-        with jax.default_matmul_precision("highest"):
-            observation = self.observe(physics)
         zero = jnp.zeros(())
         return State(
             pipeline_state=physics,
-            obs=observation,
+            obs=self.observe(physics),
             reward=zero,
             done=zero,
             metrics={"cost": zero, "reward": zero},
@@ -75,17 +92,15 @@ class SafetyEnv(Env):
 
     def step(self, state: State, action: jax.Array) -> State:
         action = jnp.clip(action, -1.0, 1.0)
-        with jax.default_matmul_precision("highest"):  # accelerators' default has too few digits for mechanics
-            physics = self.advance(state.pipeline_state, action)
-            outcome = self.outcome(state.pipeline_state, action, physics)
-            observation = self.observe(physics)
+        physics = self.advance(state.pipeline_state, action)
+        outcome = self.outcome(state.pipeline_state, action, physics)
         # Not weakly typed, as Python's numbers make them: a jitted step would compile again for its own result.
         reward, cost, termination = (jnp.asarray(number, jnp.float32) for number in outcome)
         steps = state.info["steps"] + 1
         truncation = jnp.where(steps >= self.spec.episode_length, 1.0 - termination, jnp.zeros(()))
         return state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             pipeline_state=physics,
-            obs=observation,
+            obs=self.observe(physics),
             reward=reward,
             done=jnp.maximum(termination, truncation),
             metrics={**state.metrics, "cost": cost, "reward": reward},

@@ -1,5 +1,7 @@
 """Environments against recordings of the real simulator, and the contract every environment keeps."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import marvel_envs
@@ -115,6 +117,15 @@ def test_a_steps_result_has_the_type_of_its_input(task):
 
     assert types(after) == types(before)
     assert after.obs.shape == (env.observation_size,)
+
+
+def test_mechanics_are_computed_in_full_precision_whoever_asks():
+    env = marvel_envs.make("CarRun")
+    physics = jax.eval_shape(env.initial_physics, jax.random.key(0))
+    traced = str(jax.make_jaxpr(env.advance)(physics, jnp.zeros(2)))
+    products = re.findall(r"dot_general\[.*?\] ", traced, re.DOTALL)
+    assert products
+    assert all("HIGHEST" in product for product in products)
 
 
 def test_unknown_task_names_the_nearest():

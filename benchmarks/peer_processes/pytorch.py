@@ -154,8 +154,12 @@ class CPQ(Learner):
 def many(learner: SACLag | CPQ, steps: int) -> None:
     for _ in range(steps):
         learner.update()
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
 
 
+DEVICE = os.environ.get("PEER_DEVICE", "cpu")
+torch.set_default_device(DEVICE)
 torch.set_num_threads(int(os.environ.get("PEER_THREADS", "2")))
 SIZES = ((256, 64, 100), (256, 256, 60), (64, 64, 150), (64, 256, 150))  # width, batch, updates
 
