@@ -5,7 +5,7 @@
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
     uv run python benchmarks/comparison.py pairs-BallCircle release-BallCircle settling-BallRun step-DroneCircle
     uv run python benchmarks/comparison.py CarRun-20-untuned DroneRun-20-untuned DroneCircle-20-untuned
-    uv run python benchmarks/comparison.py SwimmerVelocity-25-untuned
+    uv run python benchmarks/comparison.py SwimmerVelocity-25-untuned HalfCheetahVelocity-25-untuned
 
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.

@@ -41,6 +41,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {},
         *({"method.multiplier": "pid", "gains.proportional": gain} for gain in (1.5, 0.75, 0.3)),
     ],
+    "range": [{"gains.adaptation_range": value} for value in (5.0, 2.0, 1.25)],
     "parts": [
         {},
         {"method.offline_fraction": 0.0},
@@ -52,4 +53,4 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 }
 ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones, where there are such
 # What is chosen from here on is chosen on seeds that no table has.
-FIRST_SEED = {"settling": 200, "step": 200, "release": 200, "adaptation": 200}
+FIRST_SEED = {"settling": 200, "step": 200, "release": 200, "adaptation": 200, "range": 200}
