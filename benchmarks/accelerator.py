@@ -1,4 +1,4 @@
-"""One accelerator: how many seeds fill it, what an update is made of there, and that it computes what CPUs do.
+"""One accelerator: how many seeds fill it, what an update is made of there, and what whole runs take.
 
     python benchmarks/accelerator.py [--only PART ...]
 
@@ -8,7 +8,6 @@ device  the device's own rates of products and copies of such sizes
 runs  whole `marvel run`s, each in a process of its own that compiles everything
 environments  steps/s with random actions, 1,024 to 65,536 environments at once
 choices  layer normalization by sums, and bfloat16 products
-agreement  environments and updates there and on the CPU of the same machine
 
 Programs are compiled side by side and measured one at a time. Results are added to `results/accelerator.json` as they
 come, with `accelerator.png`. On an H100 with 16 cores an update's program takes 15 to 45 s to compile, and `runs` three
@@ -34,8 +33,6 @@ import common
 import environments
 import jax
 import jax.numpy as jnp
-import marvel_envs
-import numpy as np
 from matplotlib.figure import Figure
 from throughput import FlaxCritic
 from updates import learners
@@ -49,8 +46,6 @@ SMALL, LARGE, BATCH = (64, 64), (256, 256), 256  # networks of presets `cpu` and
 COUNTS, ENVIRONMENT_STEPS = (1024, 8192, 65536), 50
 TASKS = ("BallCircle", "BallRun", "DroneCircle", "CarRun", "PointGoal1", "HalfCheetahVelocity")
 RUNS = (("quick", 4), ("quick", 512))
-AGREEING_TASKS = ("BallCircle", "DroneCircle", "CarRun", "PointGoal1", "HalfCheetahVelocity")
-AGREEING_STEPS, AGREEING_COUNT = (1, 10, 50), 64
 Measured = Iterator[tuple[str, Any]]
 # Instructions of a compiled program that start no kernel.
 FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "after-all", "while", "call", "conditional"}
@@ -200,69 +195,6 @@ def environment_steps() -> Measured:
     )
 
 
-def agreement() -> Measured:
-    """How far this device's numbers are from the CPU's.
-
-    Of environments: observations after the same actions, in each one's standard deviations. Of learners: states after
-    the same updates, relative to how far those moved them.
-    """
-    places = {device.platform: device for device in (jax.devices("cpu")[0], jax.devices()[0])}
-    works: dict[str, Callable[[], Any]] = {}
-    for name, place in places.items():
-        works |= {f"{task}/{name}": partial(_observed, task, place) for task in AGREEING_TASKS}
-        works |= {f"{each}/{name}": partial(_learned, each, place) for each in ("SAC-Lag", "CPQ", "VPA")}
-    made = dict(compiled(works))
-    for subject in dict.fromkeys(label.split("/")[0] for label in works):
-        cpu, here = (made[f"{subject}/{name}"] for name in ("cpu", jax.default_backend()))
-        if isinstance(cpu, str) or isinstance(here, str):
-            yield subject, {"cpu": str(cpu)[:200], "here": str(here)[:200]}
-        elif subject in AGREEING_TASKS:
-            apart = np.abs(here - cpu) / (cpu.std((0, 1)) + 1e-6)
-            yield subject, {f"after {n} steps": _quantiles(apart[n - 1]) for n in AGREEING_STEPS}
-        else:
-            size = np.linalg.norm
-            yield (
-                subject,
-                {f"after {n} updates": float(size(here[n] - cpu[n]) / size(cpu[n] - cpu[0])) for n in (1, 100)},
-            )
-
-
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    return {f"{100 * q:g} %": float(np.quantile(values, q)) for q in (0.5, 0.99, 1.0)}
-
-
-def _observed(task: str, place: Any) -> np.ndarray:
-    """`[steps, environments, observation]` under random actions, computed on the device `place`."""
-    env = marvel_envs.make(task)
-
-    def play(key):
-        physics = jax.vmap(env.initial_physics)(jax.random.split(key, AGREEING_COUNT))
-
-        def one(physics, key):
-            action = jax.random.uniform(key, (AGREEING_COUNT, env.action_size), minval=-1.0)
-            physics = jax.vmap(env.advance)(physics, action)
-            return physics, jax.vmap(env.observe)(physics)
-
-        return jax.lax.scan(one, physics, jax.random.split(key, max(AGREEING_STEPS)))[1]
-
-    return np.asarray(jax.jit(play)(jax.device_put(jax.random.key(0), place)))
-
-
-def _learned(name: str, place: Any) -> dict[int, np.ndarray]:
-    """All numbers of an algorithm's state after so many updates, computed on the device `place`."""
-    data = jax.device_put(load_shipped("BallCircle").transitions, place)
-    init, updates, _ = learners(SMALL, BATCH, only=name)[name]
-    start = jax.jit(init)(jax.device_put(jax.random.key(0), place))
-    key = jax.device_put(jax.random.key(1), place)
-    states = {0: start} | {n: jax.jit(partial(updates, steps=n))(start, key, data=data) for n in (1, 100)}
-
-    def numbers(state: Any) -> np.ndarray:
-        leaves = [x for x in jax.tree.leaves(state) if x.dtype == jnp.float32]
-        return np.concatenate([np.asarray(x, np.float64).ravel() for x in leaves])
-
-    return {n: numbers(state) for n, state in states.items()}
-
-
 def whole_runs() -> Measured:
     """Each with an empty compilation cache; its summary."""
     for preset, seeds in RUNS:
@@ -333,7 +265,6 @@ PARTS: dict[str, Callable[[], Measured]] = {
     "runs": whole_runs,
     "environments": environment_steps,
     "choices": choices,
-    "agreement": agreement,
 }
 
 

@@ -84,11 +84,12 @@ def accelerator() -> None:
         rate = entry["updates_per_second"]["median"]
         seconds, kernels = int(label.split("/")[2].split()[0]) / rate, entry["kernels_per_update"]
         print(f"| {label} | {rate:,.0f} | {1e3 * seconds:.2f} | {kernels} | {1e6 * seconds / kernels:.1f} |")
-    for part in ("environments", "agreement"):
-        for label, entry in result["parts"].get(part, {}).items():
-            print(label, short(entry["steps_per_second"]) if part == "environments" else entry)
+    for label, entry in result["parts"].get("environments", {}).items():
+        print(label, short(entry["steps_per_second"]))
     for label, run in result["parts"].get("runs", {}).items():
         print(label, run["wall_seconds"], run["seconds"], run["final"], run["safe_seeds"], run["violation"])
+    for label, entry in load("agreement").get("subjects", {}).items():
+        print(label, entry)
 
 
 def short(rate: float) -> str:
