@@ -75,16 +75,24 @@ def of_learner(here: np.ndarray, cpu: np.ndarray) -> dict[str, Any]:
     return {f"after {n} updates": float(share) for n, share in zip(UPDATES, apart / moved, strict=True)}
 
 
+Computed = Callable[[str, Any], np.ndarray]
+Compared = Callable[[np.ndarray, np.ndarray], dict[str, Any]]
+SUBJECTS: dict[str, tuple[Computed, Compared]] = {
+    **dict.fromkeys(TASKS, (observed, of_environment)),
+    **dict.fromkeys(LEARNERS, (learned, of_learner)),
+}
+
+
 def main() -> None:
     places = jax.devices()[0], jax.devices("cpu")[0]
-    subjects = dict.fromkeys(TASKS, (observed, of_environment)) | dict.fromkeys(LEARNERS, (learned, of_learner))
     found = {}
     with ThreadPoolExecutor(COMPILING) as pool:
         made = {
-            name: [pool.submit(compute, name, place) for place in places] for name, (compute, _) in subjects.items()
+            name: [pool.submit(compute, name, place) for place in places] for name, (compute, _) in SUBJECTS.items()
         }
-        for name, (_, compare) in subjects.items():
-            found[name] = compare(*(each.result() for each in made[name]))
+        for name, (_, compare) in SUBJECTS.items():
+            here, cpu = (each.result() for each in made[name])
+            found[name] = compare(here, cpu)
             print(name, found[name], flush=True)
     common.write("agreement", "python benchmarks/agreement.py", {"subjects": found})
 
