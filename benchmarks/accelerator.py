@@ -34,10 +34,11 @@ import environments
 import jax
 import jax.numpy as jnp
 from matplotlib.figure import Figure
-from throughput import FlaxCritic
+from throughput import FlaxCritic, alternate
 from updates import learners
 
 from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.sweeps import plan
 
 ROUNDS = 3
 COMPILING = 6  # at once: each also tries kernels on the device, and more would disturb one another
@@ -76,13 +77,7 @@ def measured(works: dict[str, Callable[[], Any]]) -> Measured:
 
 def rate(call: Callable[[], Any], units: float) -> dict[str, float]:
     """Units per second over rounds."""
-    jax.block_until_ready(call())
-    found = []
-    for _ in range(ROUNDS):
-        clock = time.perf_counter()
-        jax.block_until_ready(call())
-        found.append(units / (time.perf_counter() - clock))
-    return common.spread(found)
+    return alternate({"it": (call, units)}, ROUNDS)["it"]
 
 
 class Updates:
@@ -92,13 +87,12 @@ class Updates:
         self.data = jax.tree.map(jnp.asarray, load_shipped("BallCircle").transitions)
         init, updates, self.flops = learners(hidden, BATCH, only=name, **changes)[name]
         # About 0.3 s, if an update takes 0.3 ms, or longer when it has more to do.
-        self.seeds, self.steps = seeds, round(1000 / max(1, seeds * hidden[0] / 2048))
-        self.steps = max(self.steps, 5)
+        self.seeds, self.steps = seeds, max(5, round(1000 / max(1, seeds * hidden[0] / 2048)))
         self.init = jax.jit(jax.vmap(init))
         advance = jax.vmap(lambda state, data: updates(state, jax.random.key(1), self.steps, data), (0, None))
         self.keys = jax.random.split(jax.random.key(0), seeds)
         shapes = jax.eval_shape(self.init, self.keys)
-        self.state_bytes = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
+        self.state_bytes = plan.tree_bytes(shapes)
         clock = time.perf_counter()
         self.compiled = jax.jit(advance).lower(shapes, self.data).compile()
         self.compile_seconds = time.perf_counter() - clock
