@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import common
+import jax
 import numpy as np
 from studies import ALSO_UNSAFE, FIRST_SEED, STUDIES
 
@@ -40,7 +41,7 @@ from marvel_jax.sweeps.run import online_curves
 
 SEEDS = 8
 PAIR_SEEDS = 4
-CHUNK = 8  # one size everywhere, so that programs compile once for all parts
+CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so that programs compile once for all parts
 # Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
 UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
 SAFE = {"cpq.imitation_weight": 0.0, "pretrain.updates": 15_000}
@@ -171,14 +172,11 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     if many:
         settings = {method: settings[method] for method in MANY_SEEDS}
     found = kept(part, settings)
-    own = [method for method in settings if method in OWN]
-    groups = {"own": own, "others": [method for method in settings if method not in (*own, *found)]}
-    for name, methods in groups.items():
-        if methods:
-            text = runs(task, methods, seeds) + table(fixed, "fixed")
-            text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
-            folder = sweep(work, f"{part}-{name}", text)
-            found |= {method: outcome(folder, method, settings[method]) for method in methods}
+    methods = [method for method in settings if method not in found]
+    text = runs(task, methods, seeds) + table(fixed, "fixed")
+    text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
+    folder = sweep(work, part, text)
+    found |= {method: outcome(folder, method, settings[method]) for method in methods}
     found = {method: found[method] for method in settings}
     start = ", ".join([start, *(f"{count} seeds" for count in many)])
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}

@@ -48,9 +48,17 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"log_std_minimum": -20.0},
         {"critic_layer_norm": False},
     ],
+    # What finetuning starts from: which critics, for how long aligned, and what the pre-aligned multiplier is for.
+    "start": [
+        {},
+        {"method.critics": "offline"},
+        {"alignment.updates": 40_000},
+        {"method.multiplier_alignment": "feed-forward"},
+        {"method.multiplier_alignment": "feed-forward", "method.critics": "offline"},
+    ],
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "step", "recovery")  # and from unsafe ones, where there are such
+ALSO_UNSAFE = ("twins", "step", "recovery", "start")  # and from unsafe ones, where there are such
 # What is chosen from here on is chosen on seeds that no table has.
-FIRST_SEED = {"settling": 200, "step": 200, "release": 200, "adaptation": 200, "range": 200}
+FIRST_SEED = {"settling": 200, "step": 200, "release": 200, "adaptation": 200, "range": 200, "start": 200}

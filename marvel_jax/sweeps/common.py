@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -71,19 +72,19 @@ class CommonStages:
         wanted = [key(stage, run, self._datasets) for run in self.runs]
         if not all(one in here for one in wanted):
             return None
-        parts = {folder: self._read(folder, shapes) for folder in {here[one][0] for one in wanted}}
-        rows = [(parts[here[one][0]], here[one][1]) for one in wanted]
-        size = jax.tree.leaves(shapes)[0].shape[0]
-        rows += [rows[-1]] * (size - len(rows))
+        places = [here[one] for one in wanted]
+        parts = {folder: self._read(folder, shapes) for folder, _ in places}
+        first_rows = dict(zip(parts, np.cumsum([0, *(_count(state) for state, _ in parts.values())]), strict=False))
+        rows = [first_rows[folder] + row for folder, row in places]
+        rows += [rows[-1]] * (_count(shapes) - len(rows))
+        joined = _rows([state for state, _ in parts.values()], np.asarray(rows))
+        joined = jax.tree.map(lambda like, x: jax.device_put(x, like.sharding), shapes, joined)
+        return joined, self._relabelled([(parts[folder][1], row) for folder, row in places])
 
-        each = [jax.tree.map(lambda x, place=place: x[place], state) for (state, _), place in rows]
-        joined = jax.tree.map(lambda like, *xs: jax.device_put(jnp.stack(xs), like.sharding), shapes, *each)
-        return joined, self._relabelled(rows)
-
-    def _relabelled(self, rows: list[tuple[tuple[Any, pa.Table], int]]) -> pa.Table:
+    def _relabelled(self, rows: list[tuple[pa.Table, int]]) -> pa.Table:
         """The metrics of each run, under its own number and seed."""
         tables = []
-        for run, ((_, table), place) in zip(self.runs, rows, strict=False):
+        for run, (table, place) in zip(self.runs, rows, strict=True):
             own = table.filter(pc.field("run") == table["run"].unique()[place])
             own = own.set_column(own.column_names.index("run"), "run", pa.array([run.number] * len(own)))
             tables.append(own)
@@ -101,3 +102,13 @@ class CommonStages:
             if not index.parent.name.endswith(".partial"):
                 found |= {one: (index.parent, row) for row, one in enumerate(json.loads(index.read_text()))}
         return found
+
+
+def _count(state: Any) -> int:
+    return jax.tree.leaves(state)[0].shape[0]
+
+
+@jax.jit
+def _rows(states: list[Any], rows: jax.Array) -> Any:
+    """Such rows of states `[runs, ...]`, one after another: one program, as hundreds of runs have thousands of them."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[rows], *states)
