@@ -27,7 +27,7 @@ from typing import Any, get_args
 import common
 import jax
 import numpy as np
-from studies import ALSO_UNSAFE, FIRST_SEED, STUDIES
+from studies import ALSO_UNSAFE, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
@@ -246,8 +246,11 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 def study(work: Path, name: str, task: str) -> dict[str, Any]:
     """Settings of the default method side by side."""
-    text = runs(task, [DEFAULT], SEEDS) + f"seed = {FIRST_SEED.get(name, 0)}\n"
-    if name in ALSO_UNSAFE and task in UNSAFE:
+    reduced = REDUCED if task.endswith("Velocity") else {}
+    text = runs(task, [DEFAULT], reduced.get("seeds", SEEDS)) + f"seed = {UNSEEN if name in ON_UNSEEN_SEEDS else 0}\n"
+    if reduced:
+        text += table({"online.iterations": reduced["iterations"], "cost_limit": 25.0}, "fixed")
+    elif name in ALSO_UNSAFE and task in UNSAFE:
         text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     text += dataset(work, task)

@@ -89,7 +89,7 @@ def memory() -> dict[str, Any]:
             program = Program(env, data, hyper, SEEDS)
             batch, stage = program.batch([hyper] * SEEDS, range(SEEDS)), program.plan[-1]
             state = program.all_shapes(batch)[stage.name]
-            used = plan.program_bytes(program.compiled(stage, batch, state))
+            used = plan.program_bytes(program.compiled(stage, batch))
             each = (used - jax.local_device_count() * plan.tree_bytes(program.dataset)) / SEEDS
             needed = plan.tree_bytes(state) / SEEDS
             fitting = {f"{size} GiB": int(size * 2**30 // each) for size in (16, 24, 80)}

@@ -101,6 +101,7 @@ class Pipeline:
         self.writers: Writers | None = None  # what gets the metrics as well, if anything
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
+        self._wanted: list[str] = []  # the stages up to the last one that is asked for
 
     def run(self, last: str = stages.FINETUNE, stop: StopRequest | None = None) -> Outcome:
         """Goes through the method's stages up to `last`, from wherever the folder's checkpoints are.
@@ -115,13 +116,17 @@ class Pipeline:
           OSError: If the folder cannot be written.
         """
         plan = self._plan_to(last)
+        self._wanted = [stage.name for stage in plan if stage.name != stages.FINETUNE or self.simulator is None]
         stopping = StopRequest() if stop is None else nullcontext(stop)
         with self.reporter, stopping as asked, self._real_simulator(last) as simulator:
-            for stage in plan:
-                if stage.name == stages.FINETUNE:
-                    self._finetune(stage, asked, simulator)
-                else:
-                    self.outcome.states[stage.name] = self._run_stage(stage, asked, self._first_state(stage))
+            try:
+                for stage in plan:
+                    if stage.name == stages.FINETUNE:
+                        self._finetune(stage, asked, simulator)
+                    else:
+                        self.outcome.states[stage.name] = self._run_stage(stage, asked, self._first_state(stage))
+            finally:
+                self.program.cancel_compiling()
         return self.outcome
 
     def restore(self, name: str) -> Any:
@@ -178,12 +183,17 @@ class Pipeline:
         if done == stage.total:
             return state
         self.reporter.begin(stage.name, stage.unit, stage.total, done)
-        if not stage.on_host:
-            before = self.program.compile_seconds
-            self.program.compiled(stage, self.batch, state)
-            self._count("compile", self.program.compile_seconds - before)
+        self._compile_from(stage)
         with checkpoint.Saver(folder) as saver:
             return self._chunks(stage, stop, state, done, saver)
+
+    def _compile_from(self, stage: Stage) -> None:
+        """Waits for the stage's program, while those of later stages, which will be needed too, are being made."""
+        if stage.name in self._wanted:
+            before = self.program.compile_seconds
+            self.program.compile_ahead(self.batch, self._wanted[self._wanted.index(stage.name) :])
+            self.program.compiled(stage, self.batch)
+            self._count("compile", self.program.compile_seconds - before)
 
     def _chunks(self, stage: Stage, stop: StopRequest, state: Any, done: int, saver: checkpoint.Saver) -> Any:
         saved = counted = time.monotonic()

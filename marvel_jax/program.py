@@ -1,7 +1,10 @@
 """The compiled functions of an experiment's stages, for batches of runs of one size."""
 
+import functools
+import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -47,8 +50,8 @@ class Program:
         mesh = Mesh(devices_for(count), ("seeds",))
         self._by_run = NamedSharding(mesh, PartitionSpec("seeds"))
         self.dataset = jax.device_put(jax.tree.map(jnp.asarray, dataset), NamedSharding(mesh, PartitionSpec()))
-        self.compile_seconds = 0.0
-        self._compiled: dict[str, Any] = {}
+        self.compile_seconds = 0.0  # that were waited for
+        self._compiled: dict[str, Future[Any]] = {}
         self._starts: dict[str, Callable[..., Any]] = {}
         self._shapes: dict[str, Any] = {}
         self._evaluate = jax.jit(map_seeds(self._evaluate_one))
@@ -90,16 +93,30 @@ class Program:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
         if stage.on_host:
             return stage.advance(self.dataset, batch.hyper, state)
-        return self.compiled(stage, batch, state)(self.dataset, batch.hyper, state)
+        return self.compiled(stage, batch)(self.dataset, batch.hyper, state)
 
-    def compiled(self, stage: Stage, batch: Batch, state: Any) -> Any:
-        """The stage's `advance` as an executable; `state` may be shapes."""
-        if stage.name not in self._compiled:
-            clock = time.monotonic()
-            function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
-            self._compiled[stage.name] = function.lower(self.dataset, batch.hyper, state).compile()
-            self.compile_seconds += time.monotonic() - clock
-        return self._compiled[stage.name]
+    def compile_ahead(self, batch: Batch, names: Sequence[str]) -> None:
+        """Begins to compile these stages' `advance` in the background, in this order."""
+        shapes = self.all_shapes(batch)
+        for stage in self.plan:
+            if stage.name in names and stage.name not in self._compiled:
+                self._compiled[stage.name] = _compilers().submit(self._compile, stage, batch, shapes[stage.name])
+
+    def cancel_compiling(self) -> None:
+        """Gives up what has not begun: a process that ends would wait for it."""
+        self._compiled = {name: work for name, work in self._compiled.items() if not work.cancel()}
+
+    def compiled(self, stage: Stage, batch: Batch) -> Any:
+        """The stage's `advance` as an executable."""
+        self.compile_ahead(batch, [stage.name])
+        clock = time.monotonic()
+        executable = self._compiled[stage.name].result()
+        self.compile_seconds += time.monotonic() - clock
+        return executable
+
+    def _compile(self, stage: Stage, batch: Batch, state: Any) -> Any:
+        function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
+        return function.lower(self.dataset, batch.hyper, state).compile()
 
     def evaluate(self, batch: Batch, actors: Any, final: bool) -> Evaluation:
         """Fresh episodes `[runs, episodes]` of policies, with the keys of the final or the offline evaluation."""
@@ -109,6 +126,13 @@ class Program:
     def _evaluate_one(self, _: None, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
         hyper, actor, key = run
         return evaluate(self.env, from_environment(self.env, hyper), actor, key, hyper.evaluation_episodes)
+
+
+@functools.cache
+def _compilers() -> ThreadPoolExecutor:
+    """Threads that compile. Accelerators leave the host's cores to them; on a CPU the runs need those themselves."""
+    cores = os.cpu_count() or 1
+    return ThreadPoolExecutor(1 if jax.default_backend() == "cpu" else max(1, cores // 2), "compile")
 
 
 def _start_of(stage: Stage) -> Callable[[Batch, dict[str, Any]], Any]:

@@ -177,9 +177,12 @@ def choose_sizes(
       UserError: If not even one run fits.
     """
     sizes, needs = [], []
-    for index, group in enumerate(parts):
+    first_sizes = [_first_size(group, programs, index, asked) for index, group in enumerate(parts)]
+    if len(parts) <= KEPT_GROUPS:  # all at once, where the hardware compiles side by side
+        for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
+            _begin(programs, index, size, group.runs)
+    for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
         say(f"compiling {group.label}: {len(group.runs)} runs")
-        size = _first_size(group, programs, index, asked)
         need = measure(programs, index, size, group.runs)
         while asked is None and need.compiled > available() and size > 1:
             size = max(1, min(size - 1, int(size * available() / need.compiled)))
@@ -210,14 +213,21 @@ def _first_size(group: Group, programs: Programs, index: int, asked: int | None)
     return even if even < devices else min(math.ceil(even / devices) * devices, most // devices * devices or even)
 
 
+def _begin(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> tuple[Program, Batch]:
+    """A group's program for chunks of a size, which begins to be compiled, and a chunk's batch."""
+    program, batch = programs.get(index, size), programs.batch(index, size, runs[:size])
+    program.compile_ahead(batch, [stage.name for stage in program.plan])
+    return program, batch
+
+
 def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> Memory:
     """What chunks of a size need, from shapes and from the compiled programs.
 
     All stages' states count, since those of earlier ones are there when the last one starts.
     """
-    program, batch = programs.get(index, size), programs.batch(index, size, runs[:size])
+    program, batch = _begin(programs, index, size, runs)
     states = program.all_shapes(batch)
-    largest = max(program_bytes(program.compiled(stage, batch, states[stage.name])) for stage in program.plan)
+    largest = max(program_bytes(program.compiled(stage, batch)) for stage in program.plan)
     every, last = tree_bytes(states), tree_bytes(states[program.plan[-1].name])
     return Memory(every // size, tree_bytes(program.dataset), largest + every - last)
 
