@@ -51,21 +51,14 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # What finetuning starts from: which critics, for how long aligned, and what the pre-aligned multiplier is for.
     "start": [
         {},
-        {"method.critics": "offline"},
         {"alignment.updates": 40_000},
         {"method.multiplier_alignment": "feed-forward"},
-        {"method.multiplier_alignment": "feed-forward", "method.critics": "offline"},
-    ],
-    "alignment": [
-        {"alignment.settling": 0.9},
-        {"method.multiplier_alignment": "feed-forward", "alignment.settling": 0.9},
-        {"method.multiplier_alignment": "feed-forward", "alignment.updates": 40_000},
-        {"method.multiplier_alignment": "feed-forward", "alignment.updates": 40_000, "alignment.settling": 0.9},
+        {"method.critics": "offline"},
     ],
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "step", "recovery", "start", "alignment")  # and from unsafe ones, where there are such
+ALSO_UNSAFE = ("twins", "step", "recovery", "start")  # and from unsafe ones, where there are such
 # What is chosen from here on is chosen on seeds that no table has.
-ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "alignment")
+ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start")
 UNSEEN = 200  # the first of them

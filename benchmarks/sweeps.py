@@ -88,7 +88,7 @@ def memory() -> dict[str, Any]:
             hyper = override(preset_hyper(preset, "marvel", "BallCircle"), **changes)
             program = Program(env, data, hyper, SEEDS)
             batch, stage = program.batch([hyper] * SEEDS, range(SEEDS)), program.plan[-1]
-            state = program.all_shapes(batch)[stage.name]
+            state = program.shapes(batch)[stage.name]
             used = plan.program_bytes(program.compiled(stage, batch))
             each = (used - jax.local_device_count() * plan.tree_bytes(program.dataset)) / SEEDS
             needed = plan.tree_bytes(state) / SEEDS

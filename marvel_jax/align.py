@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from marvel_jax.hyper import Aggregation, Hyper, ValueAlignment, override
+from marvel_jax.hyper import Aggregation, Hyper, ValueAlignment
 from marvel_jax.learners import (
     CriticLearner,
     Critics,
@@ -129,12 +129,6 @@ def _align_values(hyper: ValueAlignment, problem: Problem, state: State, batch: 
     )
 
 
-def settled(hyper: ValueAlignment, step: jax.Array) -> ValueAlignment:
-    """The step sizes at the update after `step` of them."""
-    left = 1.0 - hyper.settling * step / hyper.updates
-    return override(hyper, critic_learning_rate=left * hyper.critic_learning_rate)
-
-
 def advance(
     hyper: Hyper, problem: Problem, dataset: Transition, state: State, steps: int
 ) -> tuple[State, dict[str, jax.Array]]:
@@ -145,7 +139,7 @@ def advance(
     def one(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
         batch = sample(dataset, hyper.alignment.batch_size, batch_key)
-        return update(settled(hyper.alignment, state.step), problem, state, batch, update_key)
+        return update(hyper.alignment, problem, state, batch, update_key)
 
     state, metrics = jax.lax.scan(one, state, None, length=steps)
     return state, jax.tree.map(jnp.mean, metrics)

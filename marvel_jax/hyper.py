@@ -154,8 +154,6 @@ class ValueAlignment:
     """Transitions per update (static)."""
     critic_learning_rate: float = 1e-3
     """Adam step size of reward and cost critics."""
-    settling: float = 0.0
-    """Share by which that step size has become smaller by the last update, linearly."""
     target_rate: float = 0.02
     """Polyak τ. At 0.005 the values of γ = 0.99 do not converge within the default number of updates."""
     reward_entropy: float = 0.0

@@ -101,7 +101,8 @@ class Pipeline:
         self.writers: Writers | None = None  # what gets the metrics as well, if anything
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
-        self._wanted: list[str] = []  # the stages up to the last one that is asked for
+        self._wanted: list[str] = []  # stages up to the last one that is asked for, which are compiled
+        self._waited = program.compile_seconds
 
     def run(self, last: str = stages.FINETUNE, stop: StopRequest | None = None) -> Outcome:
         """Goes through the method's stages up to `last`, from wherever the folder's checkpoints are.
@@ -124,9 +125,9 @@ class Pipeline:
                     if stage.name == stages.FINETUNE:
                         self._finetune(stage, asked, simulator)
                     else:
-                        self.outcome.states[stage.name] = self._run_stage(stage, asked, self._first_state(stage))
+                        self.outcome.states[stage.name] = self._run_stage(stage, asked)
             finally:
-                self.program.cancel_compiling()
+                self.program.stop_compiling()
         return self.outcome
 
     def restore(self, name: str) -> Any:
@@ -136,7 +137,7 @@ class Pipeline:
           UserError: If the method has no such stage, or the folder no checkpoint of it.
         """
         self._plan_to(name)  # refuses stages that the method has not
-        return checkpoint.restore(self.folder.checkpoints(name), self.program.all_shapes(self.batch)[name])
+        return checkpoint.restore(self.folder.checkpoints(name), self.program.shapes(self.batch)[name])
 
     def _plan_to(self, last: str) -> list[Stage]:
         plan = self.program.plan
@@ -156,44 +157,36 @@ class Pipeline:
     def _finetune(self, stage: Stage, stop: StopRequest, simulator: Simulator | None) -> None:
         """The online stage between two evaluations. What came before it is let go, since replay needs the memory."""
         first = self._first_state(stage)
-        shapes = self.program.shapes(stage, self.batch, self.outcome.states)
         self.outcome.states.clear()
         self.outcome.offline_actors = jax.tree.map(lambda x: x.copy(), actors_of(first))
         if simulator is not None:
             stage = stages.in_simulator(stage, simulator)
         self.outcome.offline = self._evaluate(self.outcome.offline_actors, False, simulator)
-        state = self._run_stage(stage, stop, first, shapes)
+        state = self._run_stage(stage, stop, first)
         self.outcome.states[stage.name] = state
         self.outcome.final = self._evaluate(actors_of(state), True, simulator)
 
     def _first_state(self, stage: Stage) -> Any:
         return self.program.start(stage, self.batch, self.outcome.states)
 
-    def _run_stage(self, stage: Stage, stop: StopRequest, state: Any, shapes: Any = None) -> Any:
-        """The stage's last state, from its first one, or from the folder's newest checkpoint."""
+    def _run_stage(self, stage: Stage, stop: StopRequest, first: Any = None) -> Any:
+        """The stage's last state, from `first`, its first one, or from the folder's newest checkpoint."""
         folder = self.folder.checkpoints(stage.name)
-        shapes = shapes or self.program.shapes(stage, self.batch, self.outcome.states)
         done = checkpoint.latest_step(folder) or 0
-        taken = self._take_from_source(stage, shapes) if done == 0 and self.source else None
+        taken = self._take_from_source(stage) if done == 0 and self.source else None
         if taken is not None:
             return taken
         self.metrics.forget(stage.name, done)
-        if done:
-            state = checkpoint.restore(folder, shapes)
         if done == stage.total:
-            return state
+            return self.restore(stage.name)
         self.reporter.begin(stage.name, stage.unit, stage.total, done)
-        self._compile_from(stage)
+        if stage.name in self._wanted:
+            self.program.compile_ahead(self.batch, self._wanted[self._wanted.index(stage.name) :])
+        state = self.restore(stage.name) if done else self._first_state(stage) if first is None else first
+        if not stage.on_host:
+            self.program.compiled(stage, self.batch)  # waited for here, the time of the stage is that of its work
         with checkpoint.Saver(folder) as saver:
             return self._chunks(stage, stop, state, done, saver)
-
-    def _compile_from(self, stage: Stage) -> None:
-        """Waits for the stage's program, while those of later stages, which will be needed too, are being made."""
-        if stage.name in self._wanted:
-            before = self.program.compile_seconds
-            self.program.compile_ahead(self.batch, self._wanted[self._wanted.index(stage.name) :])
-            self.program.compiled(stage, self.batch)
-            self._count("compile", self.program.compile_seconds - before)
 
     def _chunks(self, stage: Stage, stop: StopRequest, state: Any, done: int, saver: checkpoint.Saver) -> Any:
         saved = counted = time.monotonic()
@@ -214,10 +207,10 @@ class Pipeline:
                 raise Interrupted
         return state
 
-    def _take_from_source(self, stage: Stage, shapes: Any) -> Any:
+    def _take_from_source(self, stage: Stage) -> Any:
         """The stage's last state and metrics from the source; None if it has not got them."""
         assert self.source is not None
-        found = self.source.take(stage.name, stage.total, shapes)
+        found = self.source.take(stage.name, stage.total, self.program.shapes(self.batch)[stage.name])
         if found is None:
             return None
         state, measured = found
@@ -231,6 +224,7 @@ class Pipeline:
 
     def _save(self, saver: checkpoint.Saver, done: int, state: Any) -> None:
         """Metrics go first: rows that no checkpoint has are dropped on resuming, but missing ones could not be had."""
+        self._count_compiling()
         self.metrics.write()
         write_json(self.folder.seconds, self.outcome.seconds)
         saver.save(done, state)
@@ -243,8 +237,15 @@ class Pipeline:
     def _count(self, name: str, seconds: float) -> None:
         self.outcome.seconds[name] = self.outcome.seconds.get(name, 0.0) + seconds
 
+    def _count_compiling(self) -> float:
+        """Counts the seconds that were waited for programs since the last time, and returns them."""
+        waited, self._waited = self.program.compile_seconds - self._waited, self.program.compile_seconds
+        self._count("compile", waited)
+        return waited
+
     def _evaluate(self, actors: Any, final: bool, simulator: Simulator | None) -> Evaluation:
         """Fresh episodes of policies, where they are finetuned."""
+        self._count_compiling()
         clock, program = time.monotonic(), self.program
         if simulator is None:
             result = program.evaluate(self.batch, actors, final)
@@ -254,7 +255,7 @@ class Pipeline:
             episodes = program.hyper.evaluation_episodes
             result = simulator.evaluate(problem, actors, self.batch.key, episodes, int(final))
         result = jax.device_get(result)
-        self._count("evaluate", time.monotonic() - clock)
+        self._count("evaluate", time.monotonic() - clock - self._count_compiling())
         return result
 
 

@@ -4,7 +4,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import jax
@@ -18,8 +18,11 @@ from marvel_jax.evaluate import Evaluation, evaluate
 from marvel_jax.hyper import Hyper
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import advance_seeds, devices_for, map_seeds
+from marvel_jax.simulate import actors_of
 from marvel_jax.stages import Stage
 from marvel_jax.transitions import Transition
+
+_START, _ADVANCE, _EVALUATE = "start", "advance", "evaluate"
 
 
 class Batch(struct.PyTreeNode):
@@ -51,10 +54,8 @@ class Program:
         self._by_run = NamedSharding(mesh, PartitionSpec("seeds"))
         self.dataset = jax.device_put(jax.tree.map(jnp.asarray, dataset), NamedSharding(mesh, PartitionSpec()))
         self.compile_seconds = 0.0  # that were waited for
-        self._compiled: dict[str, Future[Any]] = {}
-        self._starts: dict[str, Callable[..., Any]] = {}
+        self._executables: dict[tuple[str, str], Future[Any]] = {}
         self._shapes: dict[str, Any] = {}
-        self._evaluate = jax.jit(map_seeds(self._evaluate_one))
 
     def batch(self, hypers: Sequence[Hyper], seeds: Sequence[int]) -> Batch:
         """The runs with given hyperparameters and seeds, on the devices. Raises as `pretrain.check`."""
@@ -68,26 +69,19 @@ class Program:
         """States of a batch's runs, on axis 0, where this program wants them."""
         return jax.device_put(states, self._by_run)
 
+    def shapes(self, batch: Batch) -> dict[str, Any]:
+        """Shapes and shardings of every stage's state, by name."""
+        for stage in self.plan:
+            if stage.name not in self._shapes:
+                shapes = jax.eval_shape(_start_of(stage), batch, self._shapes)
+                placed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_run), shapes)
+                self._shapes[stage.name] = placed
+        return self._shapes
+
     def start(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
         """The stage's first state, given the final states of those before it; runs on axis 0."""
-        if stage.name not in self._starts:
-            self._starts[stage.name] = jax.jit(_start_of(stage))
-        return jax.device_put(self._starts[stage.name](batch, before), self._by_run)
-
-    def shapes(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
-        """Shapes and shardings of the stage's state."""
-        if stage.name not in self._shapes:
-            shapes = jax.eval_shape(_start_of(stage), batch, before)
-            placed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self._by_run), shapes)
-            self._shapes[stage.name] = placed
-        return self._shapes[stage.name]
-
-    def all_shapes(self, batch: Batch) -> dict[str, Any]:
-        """Shapes and shardings of every stage's state, by name."""
-        states: dict[str, Any] = {}
-        for stage in self.plan:
-            states[stage.name] = self.shapes(stage, batch, states)
-        return states
+        earlier = {name: self.place(before[name]) for name in self._before(stage.name)}
+        return self.place(self._executable(_START, stage.name, batch)(batch, earlier))
 
     def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
@@ -95,36 +89,60 @@ class Program:
             return stage.advance(self.dataset, batch.hyper, state)
         return self.compiled(stage, batch)(self.dataset, batch.hyper, state)
 
-    def compile_ahead(self, batch: Batch, names: Sequence[str]) -> None:
-        """Begins to compile these stages' `advance` in the background, in this order."""
-        shapes = self.all_shapes(batch)
-        for stage in self.plan:
-            if stage.name in names and stage.name not in self._compiled:
-                self._compiled[stage.name] = _compilers().submit(self._compile, stage, batch, shapes[stage.name])
-
-    def cancel_compiling(self) -> None:
-        """Gives up what has not begun: a process that ends would wait for it."""
-        self._compiled = {name: work for name, work in self._compiled.items() if not work.cancel()}
-
     def compiled(self, stage: Stage, batch: Batch) -> Any:
         """The stage's `advance` as an executable."""
-        self.compile_ahead(batch, [stage.name])
-        clock = time.monotonic()
-        executable = self._compiled[stage.name].result()
-        self.compile_seconds += time.monotonic() - clock
-        return executable
-
-    def _compile(self, stage: Stage, batch: Batch, state: Any) -> Any:
-        function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
-        return function.lower(self.dataset, batch.hyper, state).compile()
+        return self._executable(_ADVANCE, stage.name, batch)
 
     def evaluate(self, batch: Batch, actors: Any, final: bool) -> Evaluation:
         """Fresh episodes `[runs, episodes]` of policies, with the keys of the final or the offline evaluation."""
-        keys = jax.vmap(experiment.stage_keys)(batch.key)
-        return self._evaluate(None, (batch.hyper, actors, keys.evaluation if final else keys.offline_evaluation))
+        executable = self._executable(_EVALUATE, stages.FINETUNE, batch)
+        return executable(jnp.asarray(final), (batch.hyper, self.place(actors), batch.key))
 
-    def _evaluate_one(self, _: None, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
+    def compile_ahead(self, batch: Batch, names: Sequence[str]) -> None:
+        """Begins to compile what these stages need in the background, in the order in which it is needed."""
+        for stage in self.plan:
+            if stage.name in names:
+                for kind in (_START, _EVALUATE, _ADVANCE) if stage.name == stages.FINETUNE else (_START, _ADVANCE):
+                    self._begin(kind, stage.name, batch)
+
+    def stop_compiling(self) -> None:
+        """Gives up what has not begun, and waits for what has: both would hold up the end of the process."""
+        self._executables = {name: work for name, work in self._executables.items() if not work.cancel()}
+        wait(self._executables.values())
+
+    def _executable(self, kind: str, name: str, batch: Batch) -> Any:
+        """One of a stage's compiled functions, as soon as it is there."""
+        work, clock = self._begin(kind, name, batch), time.monotonic()
+        executable = work.result()
+        self.compile_seconds += time.monotonic() - clock
+        return executable
+
+    def _begin(self, kind: str, name: str, batch: Batch) -> Future[Any]:
+        if (kind, name) not in self._executables:
+            function, *arguments = self._traceable(kind, name, batch)
+            self._executables[kind, name] = _compilers().submit(lambda: function.lower(*arguments).compile())
+        return self._executables[kind, name]
+
+    def _traceable(self, kind: str, name: str, batch: Batch) -> tuple[Any, ...]:
+        """A stage's function of a kind, and the shapes of its arguments."""
+        shapes = self.shapes(batch)
+        stage = next(stage for stage in self.plan if stage.name == name)
+        if kind == _START:
+            return jax.jit(_start_of(stage)), batch, {before: shapes[before] for before in self._before(name)}
+        if kind == _ADVANCE:
+            function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
+            return function, self.dataset, batch.hyper, shapes[name]
+        actors = actors_of(shapes[name])
+        return jax.jit(map_seeds(self._evaluate_one)), jnp.asarray(True), (batch.hyper, actors, batch.key)
+
+    def _before(self, name: str) -> list[str]:
+        """The stages that a stage follows."""
+        return [stage.name for stage in self.plan[: [stage.name for stage in self.plan].index(name)]]
+
+    def _evaluate_one(self, final: jax.Array, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
         hyper, actor, key = run
+        keys = experiment.stage_keys(key)
+        key = jnp.where(final, keys.evaluation, keys.offline_evaluation)
         return evaluate(self.env, from_environment(self.env, hyper), actor, key, hyper.evaluation_episodes)
 
 

@@ -118,6 +118,8 @@ class Programs:
         groups = list(dict.fromkeys(made for made, _ in self._made))
         if group in groups or len(groups) < KEPT_GROUPS:
             return
+        for program in self._made.values():
+            program.stop_compiling()  # or it would go on without its caches
         for key in [key for key in self._made if key[0] == groups[0]]:
             self._seconds_before += self._made.pop(key).compile_seconds
         jax.clear_caches()
@@ -226,7 +228,7 @@ def measure(programs: Programs, index: int, size: int, runs: Sequence[Run]) -> M
     All stages' states count, since those of earlier ones are there when the last one starts.
     """
     program, batch = _begin(programs, index, size, runs)
-    states = program.all_shapes(batch)
+    states = program.shapes(batch)
     largest = max(program_bytes(program.compiled(stage, batch)) for stage in program.plan)
     every, last = tree_bytes(states), tree_bytes(states[program.plan[-1].name])
     return Memory(every // size, tree_bytes(program.dataset), largest + every - last)
