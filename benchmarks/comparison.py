@@ -10,9 +10,9 @@
 A part is a sweep in --work; one that was interrupted goes on where it was. Its condensed results are
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
-pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel. STUDY-TASK varies
-settings of the default method: the lists of studies.py. Other parts are cells, TASK-LIMIT-START: offline policies
-start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
+pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel.
+STUDY-TASK[-SEEDS] varies settings of the default method: the lists of studies.py. Other parts are cells,
+TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
 TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks
 without a search, every method has its defaults. For a task without a dataset of its own one is made first.
 """
@@ -44,7 +44,6 @@ PAIR_SEEDS = 4
 CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so that programs compile once for all parts
 # Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
 UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
-SAFE = {"cpq.imitation_weight": 0.0, "pretrain.updates": 15_000}
 # This project's methods have their defaults everywhere.
 OWN = (
     *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step"),
@@ -244,18 +243,27 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
     return {"task": task, "cost_limit": find_task(task).cost_limit, "preset": "quick", "pairs": found}
 
 
-def study(work: Path, name: str, task: str) -> dict[str, Any]:
-    """Settings of the default method side by side."""
+def study(work: Path, part: str) -> dict[str, Any]:
+    """Settings of the default method side by side: a table per kind of start."""
+    name = kind_of(part)
+    task, *many = part.removeprefix(f"{name}-").split("-")
     reduced = REDUCED if task.endswith("Velocity") else {}
-    text = runs(task, [DEFAULT], reduced.get("seeds", SEEDS)) + f"seed = {UNSEEN if name in ON_UNSEEN_SEEDS else 0}\n"
-    if reduced:
-        text += table({"online.iterations": reduced["iterations"], "cost_limit": 25.0}, "fixed")
-    elif name in ALSO_UNSAFE and task in UNSAFE:
-        text += table({name: [SAFE[name], value] for name, value in UNSAFE[task].items()}, "product")
+    seeds = int(many[0]) if many else reduced.get("seeds", SEEDS)
+    text = runs(task, [DEFAULT], seeds) + f"seed = {UNSEEN if name in ON_UNSEEN_SEEDS else 0}\n"
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     text += dataset(work, task)
-    groups = comparison.entries_of_sweep(sweep(work, f"{name}-{task}", text))
-    return {"tables": [comparison.compare(entries) for entries in groups.values()]}
+    budget = {"online.iterations": reduced["iterations"], "cost_limit": 25.0} if reduced else {}
+    starts = {part: budget}
+    if name in ALSO_UNSAFE and task in UNSAFE:
+        starts[f"{part}-unsafe"] = UNSAFE[task]
+    swept = (sweep(work, where, text + table(fixed, "fixed")) for where, fixed in starts.items())
+    entries = [entries for folder in swept for entries in comparison.entries_of_sweep(folder).values()]
+    return {"tables": [comparison.compare(each) for each in entries]}
+
+
+def kind_of(part: str) -> str | None:
+    """Which study, search or pairs a part is; None for a cell."""
+    return next((kind for kind in (*STUDIES, "search", "pairs") if part.startswith(f"{kind}-")), None)
 
 
 def condensed(curve: np.ndarray) -> dict[str, list[float]]:
@@ -269,16 +277,16 @@ def main() -> None:
     parser.add_argument(
         "parts",
         nargs="+",
-        help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK of {', '.join(STUDIES)}",
+        help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK[-SEEDS] of {', '.join(STUDIES)}",
     )
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:
-        kind, _, task = part.rpartition("-")
-        if kind in STUDIES:
-            result = study(given.work, kind, task)
-        elif kind in ("search", "pairs"):
-            result = {"search": search, "pairs": pairs}[kind](given.work, task)
+        kind = kind_of(part)
+        if kind in ("search", "pairs"):
+            result = {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))
+        elif kind:
+            result = study(given.work, part)
         else:
             result = (untuned if part.endswith("-untuned") else cell)(given.work, part)
         FOLDER.mkdir(exist_ok=True)

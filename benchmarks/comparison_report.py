@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES
+from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES, kind_of
 from studies import STUDIES
 
 from marvel_jax.config import find_task
@@ -23,7 +23,8 @@ from marvel_jax.report.statistics import interquartile_mean, stratified_interval
 
 def main() -> None:
     """Everything there is."""
-    cells = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*-*-*.json"))}
+    parts = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+    cells = {part: found for part, found in parts.items() if kind_of(part) is None}
     for part, found in cells.items():
         entries = [entry_of(found, method) for method in found["methods"]]
         result = comparison.compare(entries)
@@ -31,11 +32,12 @@ def main() -> None:
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
     (FOLDER / "overall.md").write_text(overall(cells))
-    for path in (path for name in STUDIES for path in sorted(FOLDER.glob(f"{name}-*.json"))):
-        tables = json.loads(path.read_text())["tables"]
-        path.with_suffix(".md").write_text("\n".join(comparison_files.markdown(table) for table in tables))
-    for path in sorted(FOLDER.glob("pairs-*.json")):
-        path.with_suffix(".md").write_text(pairs_table(json.loads(path.read_text())))
+    for part, found in parts.items():
+        if kind_of(part) in STUDIES:
+            text = "\n".join(comparison_files.markdown(table) for table in found["tables"])
+            (FOLDER / f"{part}.md").write_text(text)
+        elif kind_of(part) == "pairs":
+            (FOLDER / f"{part}.md").write_text(pairs_table(found))
 
 
 def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
