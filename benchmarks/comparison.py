@@ -243,9 +243,8 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
     return {"task": task, "cost_limit": find_task(task).cost_limit, "preset": "quick", "pairs": found}
 
 
-def study(work: Path, part: str) -> dict[str, Any]:
+def study(work: Path, name: str, part: str) -> dict[str, Any]:
     """Settings of the default method side by side: a table per kind of start."""
-    name = kind_of(part)
     task, *many = part.removeprefix(f"{name}-").split("-")
     reduced = REDUCED if task.endswith("Velocity") else {}
     seeds = int(many[0]) if many else reduced.get("seeds", SEEDS)
@@ -286,7 +285,7 @@ def main() -> None:
         if kind in ("search", "pairs"):
             result = {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))
         elif kind:
-            result = study(given.work, part)
+            result = study(given.work, kind, part)
         else:
             result = (untuned if part.endswith("-untuned") else cell)(given.work, part)
         FOLDER.mkdir(exist_ok=True)

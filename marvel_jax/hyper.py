@@ -293,6 +293,9 @@ class Online:
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""
+    retreat: float = 0.0
+    """Multiple of the cost limit over which an iteration's episodes send the policy back to the latest one that kept
+    the limit (0 is off)."""
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import align, control, step_size
+from marvel_jax import align, control, retreat, step_size
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Method, Online, SACLag, override
 from marvel_jax.networks import policy
@@ -156,3 +156,24 @@ def test_policy_change_is_measured_in_deviations_of_the_exploration_noise():
         assert float(step_size.change(problem, actor, actor, OBSERVATION)) == 0.0
         changed = float(step_size.change(problem, actor, other, OBSERVATION))
         assert changed == pytest.approx(moved / math.tanh(math.exp(log_std)), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("multiple", "expected"),
+    [
+        (0.0, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]),  # off
+        (1.0, [0.5, 1.5, 1, 3.5, 3, 3]),  # over 20: the policy whose episodes last kept it
+        (2.0, [0.5, 1.5, 2.5, 3.5, 3, 5.5]),  # over 40
+    ],
+)
+def test_a_policy_over_the_limit_goes_back_to_the_latest_one_that_kept_it(multiple, expected):
+    hyper, state, found = Hyper().online, retreat.init(jnp.float32(-1.0)), []
+    hyper = override(hyper, retreat=multiple)
+    for actor, cost in enumerate([50.0, 20.0, 30.0, 0.0, 90.0, 40.0]):  # no policy is known yet at first
+        improved = jnp.float32(actor + 0.5)
+        state, chosen, retreated = retreat.update(
+            hyper, PROBLEM, state, jnp.float32(actor), improved, jnp.float32(cost)
+        )
+        assert bool(retreated) == (chosen != improved)
+        found.append(float(chosen))
+    assert found == expected
