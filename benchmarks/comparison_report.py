@@ -49,12 +49,13 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
 
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
-    """Reward and cost while finetuning, of the methods that were tuned, in two rows."""
+    """Reward and cost while finetuning, of the methods that were tuned, in two rows if they are many."""
     shown = [name for name in cell["methods"] if name in (DEFAULT, *TUNED)]
-    rows = [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
-    figure, axes = plt.subplots(2, 2, figsize=(13, 8), layout="constrained", sharex=True)
+    rows = [shown] if len(shown) <= 4 else [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
+    size = 13, 4 * len(rows)
+    figure, axes = plt.subplots(len(rows), 2, figsize=size, layout="constrained", sharex=True, squeeze=False)
     figure.suptitle(
-        f"{cell['task']}, cost limit {cell['cost_limit']:g}, {cell['start']} start: 95 % bands", fontsize=10
+        f"{cell['task']}, cost limit {cell['cost_limit']:g}, start: {cell['start']}; 95 % bands", fontsize=10
     )
     for methods, panels in zip(rows, axes, strict=True):
         for panel, name in zip(panels, ("reward", "cost"), strict=True):
@@ -67,7 +68,7 @@ def draw_curves(cell: dict[str, Any], path: Path) -> None:
             panel.set_ylabel(f"{name} per episode")
         panels[1].axhline(cell["cost_limit"], color=LIMIT_COLOR, linestyle="--", linewidth=1)
         panels[1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    for panel in axes[1]:
+    for panel in axes[-1]:
         panel.set_xlabel("online episodes")
     figure.savefig(path, dpi=110)
     plt.close(figure)

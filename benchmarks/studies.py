@@ -48,6 +48,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"log_std_minimum": -20.0},
         {"critic_layer_norm": False},
     ],
+    "retreat": [{"online.retreat": value} for value in (0.0, 1.0, 2.0)],
     # What finetuning starts from: which critics, for how long aligned, and what the pre-aligned multiplier is for.
     "start": [
         {},
@@ -58,7 +59,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "step", "recovery", "start")  # and from unsafe ones, where there are such
+ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat")  # and from unsafe ones, where there are such
 # What is chosen from here on is chosen on seeds that no table has.
-ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start")
+ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat")
 UNSEEN = 200  # the first of them
