@@ -80,8 +80,8 @@ class Program:
 
     def start(self, stage: Stage, batch: Batch, before: dict[str, Any]) -> Any:
         """The stage's first state, given the final states of those before it; runs on axis 0."""
-        earlier = {name: self.place(before[name]) for name in self._before(stage.name)}
-        return self.place(self._executable(_START, stage.name, batch)(batch, earlier))
+        earlier = {name: self.place(before[name]) for name in self._before(stage)}
+        return self.place(self._executable(_START, stage, batch)(batch, earlier))
 
     def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
@@ -91,11 +91,11 @@ class Program:
 
     def compiled(self, stage: Stage, batch: Batch) -> Any:
         """The stage's `advance` as an executable."""
-        return self._executable(_ADVANCE, stage.name, batch)
+        return self._executable(_ADVANCE, stage, batch)
 
     def evaluate(self, batch: Batch, actors: Any, final: bool) -> Evaluation:
         """Fresh episodes `[runs, episodes]` of policies, with the keys of the final or the offline evaluation."""
-        executable = self._executable(_EVALUATE, stages.FINETUNE, batch)
+        executable = self._executable(_EVALUATE, self.plan[-1], batch)
         return executable(jnp.asarray(final), (batch.hyper, self.place(actors), batch.key))
 
     def compile_ahead(self, batch: Batch, names: Sequence[str]) -> None:
@@ -103,41 +103,41 @@ class Program:
         for stage in self.plan:
             if stage.name in names:
                 for kind in (_START, _EVALUATE, _ADVANCE) if stage.name == stages.FINETUNE else (_START, _ADVANCE):
-                    self._begin(kind, stage.name, batch)
+                    self._begin(kind, stage, batch)
 
     def stop_compiling(self) -> None:
         """Gives up what has not begun, and waits for what has: both would hold up the end of the process."""
         self._executables = {name: work for name, work in self._executables.items() if not work.cancel()}
         wait(self._executables.values())
 
-    def _executable(self, kind: str, name: str, batch: Batch) -> Any:
+    def _executable(self, kind: str, stage: Stage, batch: Batch) -> Any:
         """One of a stage's compiled functions, as soon as it is there."""
-        work, clock = self._begin(kind, name, batch), time.monotonic()
+        work, clock = self._begin(kind, stage, batch), time.monotonic()
         executable = work.result()
         self.compile_seconds += time.monotonic() - clock
         return executable
 
-    def _begin(self, kind: str, name: str, batch: Batch) -> Future[Any]:
-        if (kind, name) not in self._executables:
-            function, *arguments = self._traceable(kind, name, batch)
-            self._executables[kind, name] = _compilers().submit(lambda: function.lower(*arguments).compile())
-        return self._executables[kind, name]
+    def _begin(self, kind: str, stage: Stage, batch: Batch) -> Future[Any]:
+        if (kind, stage.name) not in self._executables:
+            function, *arguments = self._traceable(kind, stage, batch)
+            self._executables[kind, stage.name] = _compilers().submit(lambda: function.lower(*arguments).compile())
+        return self._executables[kind, stage.name]
 
-    def _traceable(self, kind: str, name: str, batch: Batch) -> tuple[Any, ...]:
+    def _traceable(self, kind: str, stage: Stage, batch: Batch) -> tuple[Any, ...]:
         """A stage's function of a kind, and the shapes of its arguments."""
         shapes = self.shapes(batch)
-        stage = next(stage for stage in self.plan if stage.name == name)
         if kind == _START:
-            return jax.jit(_start_of(stage)), batch, {before: shapes[before] for before in self._before(name)}
+            return jax.jit(_start_of(stage)), batch, {name: shapes[name] for name in self._before(stage)}
         if kind == _ADVANCE:
             function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
-            return function, self.dataset, batch.hyper, shapes[name]
-        actors = actors_of(shapes[name])
+            return function, self.dataset, batch.hyper, shapes[stage.name]
+        actors = actors_of(shapes[stage.name])
         return jax.jit(map_seeds(self._evaluate_one)), jnp.asarray(True), (batch.hyper, actors, batch.key)
 
-    def _before(self, name: str) -> list[str]:
+    def _before(self, stage: Stage) -> list[str]:
         """The stages that a stage follows."""
-        return [stage.name for stage in self.plan[: [stage.name for stage in self.plan].index(name)]]
+        names = [each.name for each in self.plan]
+        return names[: names.index(stage.name)]
 
     def _evaluate_one(self, final: jax.Array, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
         hyper, actor, key = run

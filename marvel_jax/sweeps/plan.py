@@ -118,11 +118,15 @@ class Programs:
         groups = list(dict.fromkeys(made for made, _ in self._made))
         if group in groups or len(groups) < KEPT_GROUPS:
             return
-        for program in self._made.values():
-            program.stop_compiling()  # or it would go on without its caches
+        self.stop_compiling()  # or it would go on without its caches
         for key in [key for key in self._made if key[0] == groups[0]]:
             self._seconds_before += self._made.pop(key).compile_seconds
         jax.clear_caches()
+
+    def stop_compiling(self) -> None:
+        """As a program's, of all of them."""
+        for program in self._made.values():
+            program.stop_compiling()
 
     @property
     def datasets(self) -> dict[str, str]:
@@ -178,15 +182,26 @@ def choose_sizes(
     Raises:
       UserError: If not even one run fits.
     """
-    sizes, needs = [], []
     first_sizes = [_first_size(group, programs, index, asked) for index, group in enumerate(parts)]
-    if len(parts) <= KEPT_GROUPS:  # all at once, where the hardware compiles side by side
-        for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
-            _begin(programs, index, size, group.runs)
+    try:
+        if len(parts) <= KEPT_GROUPS:  # all at once, where the hardware compiles side by side
+            for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
+                _begin(programs, index, size, group.runs)
+        return _settle_sizes(parts, programs, first_sizes, asked is None, say)
+    except BaseException:  # Ctrl-C among them: the process would go on compiling before it ends
+        programs.stop_compiling()
+        raise
+
+
+def _settle_sizes(
+    parts: Sequence[Group], programs: Programs, first_sizes: Sequence[int], free: bool, say: Callable[[str], None]
+) -> tuple[list[int], list[Memory]]:
+    """The chunk sizes, from `first_sizes` on, and what they need; smaller ones if they are free and do not fit."""
+    sizes, needs = [], []
     for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
         say(f"compiling {group.label}: {len(group.runs)} runs")
         need = measure(programs, index, size, group.runs)
-        while asked is None and need.compiled > available() and size > 1:
+        while free and need.compiled > available() and size > 1:
             size = max(1, min(size - 1, int(size * available() / need.compiled)))
             need = measure(programs, index, size, group.runs)
         sizes.append(size)
