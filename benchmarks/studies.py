@@ -56,10 +56,18 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"method.multiplier_alignment": "feed-forward"},
         {"method.critics": "offline"},
     ],
+    # What may become the default.
+    "candidates": [
+        {},
+        {"method.critics": "offline"},
+        {"online.retreat": 1.0},
+        {"method.critics": "offline", "online.retreat": 1.0},
+    ],
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
-ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat")  # and from unsafe ones, where there are such
+# These from unsafe starts too, where a task has such.
+ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "candidates")
 # What is chosen from here on is chosen on seeds that no table has.
-ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat")
+ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat", "candidates")
 UNSEEN = 200  # the first of them

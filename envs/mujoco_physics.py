@@ -88,15 +88,14 @@ class MujocoPhysics:
     def at(self, qpos: jax.Array, qvel: jax.Array) -> MujocoState:
         """The state with given positions `[nq]` and velocities `[nv]`, at rest as far as the solver remembers."""
         model, data = self._mjx
-        with jax.default_matmul_precision("highest"):
-            data = data.replace(qpos=jnp.asarray(qpos, jnp.float32), qvel=jnp.asarray(qvel, jnp.float32))
-            with self._patched():
-                return self._state(mjx.forward(model, data))
+        data = data.replace(qpos=jnp.asarray(qpos, jnp.float32), qvel=jnp.asarray(qvel, jnp.float32))
+        with self._patched():
+            return self._state(mjx.forward(model, data))
 
     def advance(self, state: MujocoState, control: jax.Array) -> MujocoState:
         """One control step under actuator inputs `[nu]`."""
         model, data = self._mjx
         data = data.replace(qpos=state.qpos, qvel=state.qvel, qacc_warmstart=state.warmstart, ctrl=control)
-        with jax.default_matmul_precision("highest"), self._patched():
+        with self._patched():
             data = jax.lax.fori_loop(0, self.frame_skip, lambda _, d: mjx.step(model, d), data)
             return self._state(data)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tyro
 
+from marvel_jax import interruption
 from marvel_jax.commands import compare, diagnose, learn, options, shared, sweep, tools
 from marvel_jax.errors import UserError
 
@@ -31,11 +32,15 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `marvel`. Exits with 0, with 2 after a wrong request, and with 130 after an interruption."""
     arguments = sys.argv[1:] if argv is None else argv
+    interruption.raise_at_once()
     try:
         sys.exit(_dispatch(arguments))
     except UserError as error:
         print(f"marvel: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # where nothing is worth saving yet, or the second time
+        print("marvel: interrupted", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
 

@@ -1,8 +1,6 @@
 """Takes a batch of runs through its stages: advance in chunks, report, checkpoint, resume."""
 
 import json
-import signal
-import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from marvel_jax.console import Reporter
 from marvel_jax.datasets import dataset as datasets
 from marvel_jax.errors import UserError
 from marvel_jax.evaluate import Evaluation
+from marvel_jax.interruption import Interrupted, StopRequest
 from marvel_jax.program import Batch, Program
 from marvel_jax.runfolder import RunFolder, write_json
 from marvel_jax.simulate import Simulator, actors_of
@@ -26,33 +25,6 @@ from marvel_jax.stages import Stage
 from marvel_jax.writers import Writers
 
 CHECKPOINT_EVERY = 60.0  # seconds
-
-
-class Interrupted(Exception):
-    """The user asked to stop; everything so far is saved."""
-
-
-class StopRequest:
-    """Turns the first Ctrl-C (or SIGTERM) into a request that is honoured between chunks; a second one kills."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, _: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 @dataclass

@@ -4,11 +4,21 @@ import pytest
 
 from marvel_jax import cli
 
-TINY = (
-    *("--hidden", "8", "--evaluation-episodes", "2", "--pretrain.updates", "6", "--pretrain.batch-size", "16"),
-    *("--alignment.updates", "6", "--alignment.batch-size", "16", "--sac.batch-size", "16"),
-    *("--online.iterations", "4", "--online.episodes", "2", "--online.updates", "3"),
-)
+# An experiment that takes a second.
+FIELDS = {
+    "hidden": 8,
+    "evaluation_episodes": 2,
+    "pretrain.updates": 6,
+    "pretrain.batch_size": 16,
+    "alignment.updates": 6,
+    "alignment.batch_size": 16,
+    "sac.batch_size": 16,
+    "online.iterations": 4,
+    "online.episodes": 2,
+    "online.updates": 3,
+}
+TINY = tuple(word for name, value in FIELDS.items() for word in (f"--{name.replace('_', '-')}", str(value)))
+TINY_SWEEP = ("--fixed", *(f"{name}={value}" for name, value in FIELDS.items()))  # for `marvel sweep`
 
 
 def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -17,17 +27,3 @@ def marvel(capsys, *arguments: str) -> tuple[int, str, str]:
         cli.main(list(arguments))
     out, err = capsys.readouterr()
     return int(ended.value.code or 0), out, err
-
-
-# The same for `marvel sweep`.
-TINY_SWEEP = (
-    *(
-        "--fixed",
-        "hidden=8",
-        "evaluation_episodes=2",
-        "pretrain.updates=6",
-        "pretrain.batch_size=16",
-        "alignment.updates=6",
-    ),
-    *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=3"),
-)

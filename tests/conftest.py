@@ -8,7 +8,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.par
 import jax
 import marvel_envs
 import pytest
-from command_line import TINY as TINY_OPTIONS
+from command_line import FIELDS, TINY
 
 from marvel_jax import cli
 from marvel_jax.datasets.dataset import load_shipped
@@ -16,19 +16,6 @@ from marvel_jax.hyper import Hyper, override
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-TINY = {
-    "hidden": (8,),
-    "evaluation_episodes": 2,
-    "pretrain.updates": 6,
-    "pretrain.batch_size": 16,
-    "alignment.updates": 6,
-    "alignment.batch_size": 16,
-    "sac.batch_size": 16,
-    "online.iterations": 3,
-    "online.episodes": 2,
-    "online.updates": 4,
-}
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +31,7 @@ def dataset():
 @pytest.fixture(scope="session")
 def tiny():
     """Hyperparameters of an experiment that takes a second."""
-    return override(Hyper(), **TINY)
+    return override(Hyper(), **{**FIELDS, "hidden": (8,)})
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +39,6 @@ def finished(tmp_path_factory):
     """A finished tiny run of two seeds, made through the command line."""
     out = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.raises(SystemExit) as ended:
-        cli.main(["run", "BallRun", *TINY_OPTIONS, "--seeds", "2", "--out", str(out), "--quiet"])
+        cli.main(["run", "BallRun", *TINY, "--seeds", "2", "--out", str(out), "--quiet"])
     assert not ended.value.code
     return out

@@ -138,6 +138,23 @@ def test_killed_at_any_moment_a_sweep_resumes_to_the_same_numbers(whole, tmp_pat
         chex.assert_trees_all_equal(mine, theirs)
 
 
+def test_ctrl_c_before_anything_is_worth_saving_ends_without_a_traceback(tmp_path):
+    arguments = [*ASKED, "--product", "online_algorithm=sac-lag,td3-lag", "--out", str(tmp_path / "sweep")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "marvel_jax", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)},
+    )
+    assert process.stderr is not None
+    assert "to compile" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    message = process.stderr.read()
+    assert process.wait() == 130
+    assert message.strip().endswith("marvel: interrupted")
+    assert "Traceback" not in message
+
+
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -15,6 +15,7 @@ from marvel_jax.commands.options import OnlineOptions, StageOptions
 from marvel_jax.commands.shared import device_name, draw_runs, prepare_jax, writer_choice
 from marvel_jax.config import PRESET_SUMMARIES, RunConfig
 from marvel_jax.errors import UserError
+from marvel_jax.interruption import Interrupted
 from marvel_jax.runfolder import RunFolder
 
 
@@ -126,7 +127,6 @@ def learn(options: StageOptions, last: str) -> int:
     from marvel_jax import pipeline as pipelines
     from marvel_jax import writers
     from marvel_jax.console import Reporter
-    from marvel_jax.pipeline import Interrupted
 
     source = None if options.source is None else RunFolder(options.source)
     reporter = Reporter(quiet=options.quiet or options.json)

@@ -13,6 +13,7 @@ from marvel_jax import runfolder
 from marvel_jax.commands.options import Sweep
 from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax, writer_choice
 from marvel_jax.errors import UserError
+from marvel_jax.interruption import Interrupted
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.request import Request
 
@@ -135,7 +136,6 @@ def _run(
     options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any, choice: Any
 ) -> int:
     from marvel_jax.console import Reporter
-    from marvel_jax.pipeline import Interrupted
     from marvel_jax.sweeps import plan, run
     from marvel_jax.sweeps.folder import SweepFolder
 

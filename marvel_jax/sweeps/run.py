@@ -13,8 +13,9 @@ import pyarrow as pa
 from marvel_jax import stages, writers
 from marvel_jax.console import Reporter
 from marvel_jax.errors import UserError
+from marvel_jax.interruption import StopRequest
 from marvel_jax.metrics import of_stage
-from marvel_jax.pipeline import Outcome, Pipeline, StopRequest
+from marvel_jax.pipeline import Outcome, Pipeline
 from marvel_jax.program import Program
 from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
