@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from marvel_jax.methods import METHODS
+
+_PAPER = METHODS["marvel-paper"].changes
 _LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
 _NO_SETTLING = {"online.settling": 0.0}
 _SET_STEP = {"online.policy_change": 0.0, **_NO_SETTLING}  # what was measured before there was anything else
@@ -60,8 +63,16 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     "candidates": [
         {},
         {"method.critics": "offline"},
+        {"method.critics": "offline", "method.offline_fraction": 0.0},
         {"online.retreat": 1.0},
-        {"method.critics": "offline", "online.retreat": 1.0},
+    ],
+    # What a part of the default alone does to the paper's recipe.
+    "paper": [
+        _PAPER,
+        {**_PAPER, "method.critics": "random"},
+        {**_PAPER, "method.offline_fraction": 0.5},
+        {**_PAPER, "alignment.reward_aggregation": "mean"},
+        {**_PAPER, "method.multiplier_alignment": "initial"},
     ],
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
@@ -69,5 +80,5 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 # These from unsafe starts too, where a task has such.
 ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "candidates")
 # What is chosen from here on is chosen on seeds that no table has.
-ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat", "candidates")
+ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat", "candidates", "paper")
 UNSEEN = 200  # the first of them
