@@ -158,8 +158,8 @@ def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
     return [runs[number] | results[number] for number in sorted(results)]
 
 
-def cell(work: Path, part: str) -> dict[str, Any]:
-    """All methods on a task, at a limit, from one kind of start; or a few of them with more seeds."""
+def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
+    """All methods on a task, at a limit, from one kind of start; or a few of them with more seeds; or `only` these."""
     task, limit, start, *many = part.split("-")
     seeds = int(many[0]) if many else SEEDS
     best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
@@ -170,23 +170,24 @@ def cell(work: Path, part: str) -> dict[str, Any]:
     settings |= dict.fromkeys(LIKE_PAPER, like_paper)
     if many:
         settings = {method: settings[method] for method in MANY_SEEDS}
-    found = kept(part, settings)
-    methods = [method for method in settings if method not in found]
+    found = kept(part, settings, only)
+    methods = [method for method in only or settings if method not in found]
     text = runs(task, methods, seeds) + table(fixed, "fixed")
     text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
-    folder = sweep(work, part, text)
+    folder = sweep(work, part + "".join(f"-{method}" for method in only), text)
     found |= {method: outcome(folder, method, settings[method]) for method in methods}
-    found = {method: found[method] for method in settings}
+    found = {method: found[method] for method in settings if method in found}
     start = ", ".join([start, *(f"{count} seeds" for count in many)])
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
 
 
-def kept(part: str, settings: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """What the committed file has of others' methods with these settings: a change of ours does not touch it."""
+def kept(part: str, settings: dict[str, dict[str, float]], only: Sequence[str] = ()) -> dict[str, Any]:
+    """What the committed file has of methods with these settings, but of those that are run anew: `only` these, or this
+    project's (a change of ours does not touch the others')."""
     file = FOLDER / f"{part}.json"
     before = json.loads(file.read_text())["methods"] if file.exists() else {}
     same = [method for method in settings if method in before and before[method]["settings"] == settings[method]]
-    return {method: before[method] for method in same if method not in OWN}
+    return {method: before[method] for method in same if method not in (only or OWN)}
 
 
 def untuned(work: Path, part: str) -> dict[str, Any]:
@@ -278,6 +279,7 @@ def main() -> None:
         nargs="+",
         help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK[-SEEDS] of {', '.join(STUDIES)}",
     )
+    parser.add_argument("--only", nargs="+", default=(), help="methods of a cell to run, beside those that it has")
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
     for part in given.parts:
@@ -287,7 +289,7 @@ def main() -> None:
         elif kind:
             result = study(given.work, kind, part)
         else:
-            result = (untuned if part.endswith("-untuned") else cell)(given.work, part)
+            result = untuned(given.work, part) if part.endswith("-untuned") else cell(given.work, part, given.only)
         FOLDER.mkdir(exist_ok=True)
         common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}", result)
         print(f"{part}: done", flush=True)

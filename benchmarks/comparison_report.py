@@ -75,32 +75,37 @@ def draw_curves(cell: dict[str, Any], path: Path) -> None:
 
 
 def overall(cells: dict[str, Any]) -> str:
-    """All cells of one kind of start together: interquartile means over tasks and seeds, resampled task by task."""
+    """Cells of one kind of start together, limit by limit and at all limits."""
     lines = ["# Over all cells\n"]
     for start in ("safe", "unsafe"):
         of_start = {part: cell for part, cell in cells.items() if cell["start"] == start}
-        if not of_start:
-            continue
-        lines += [f"\n## {start} starts ({', '.join(of_start)})\n"]
-        lines += [
-            "| method | normalized reward | cost / limit | violation / limit | safe runs |",
-            "|---|---|---|---|---|",
-        ]
-        everywhere = set.intersection(*(set(cell["methods"]) for cell in of_start.values()))
-        for method in (name for name in next(iter(of_start.values()))["methods"] if name in everywhere):
-            entries = [entry_of(cell, method) for cell in of_start.values()]
-            numbers = {
-                "reward": [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
-                "cost": [e.values["cost"] / e.cost_limit for e in entries],
-                "violation": [e.values["violation"] / e.cost_limit for e in entries],
-            }
-            shown = []
-            for values in numbers.values():
-                center, low, high = (float(x) for x in stratified_interval(values))
-                shown.append(f"{center:.2f} [{low:.2f}, {high:.2f}]")
-            safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
-            lines.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
+        limits = sorted({cell["cost_limit"] for cell in of_start.values()})
+        for each in [limits] * (len(limits) > 1) + [[limit] for limit in limits]:
+            chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
+            shown = ", ".join(f"{limit:g}" for limit in each)
+            lines += [f"\n## {start} starts, cost limit {shown} ({', '.join(chosen)})\n", *_together(chosen)]
     return "\n".join(lines) + "\n"
+
+
+def _together(cells: dict[str, Any]) -> list[str]:
+    """A table of the methods that all cells have: interquartile means over tasks and seeds, resampled task by task."""
+    lines = [
+        "| method | normalized reward | cost / limit | violation / limit | safe runs |",
+        "|---|---|---|---|---|",
+    ]
+    everywhere = set.intersection(*(set(cell["methods"]) for cell in cells.values()))
+    for method in (name for name in next(iter(cells.values()))["methods"] if name in everywhere):
+        entries = [entry_of(cell, method) for cell in cells.values()]
+        numbers = (
+            [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
+            [e.values["cost"] / e.cost_limit for e in entries],
+            [e.values["violation"] / e.cost_limit for e in entries],
+        )
+        intervals = (stratified_interval(values) for values in numbers)
+        shown = (f"{center:.2f} [{low:.2f}, {high:.2f}]" for center, low, high in intervals)
+        safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
+        lines.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
+    return lines
 
 
 def pairs_table(found: dict[str, Any]) -> str:

@@ -113,11 +113,7 @@ def learn(
     experience = Experience(played, replays.source(hyper, problem, dataset, replay))
 
     steps = step_size.see(state.step_size, cost)
-    urgency = step_size.urgency(hyper.online, problem, steps, state.iteration)
-    urgency = jnp.minimum(urgency, 1.0) if algorithm.bounded else urgency
-    rate = f"{algorithm.part}.actor_learning_rate"
-    learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
-    stepping = override(hyper, **{rate: learning_rate})
+    stepping, learning_rate, urgency = _stepping(hyper, problem, steps, state.iteration)
 
     def improved(learner: Any, controller: control.State):
         controller, multiplier, control_metrics = control.update(
@@ -147,6 +143,17 @@ def learn(
         metrics["guide_stage"] = guide.stage.astype(jnp.float32)
     next_state = State(learner, controller, replay, steps, known, state.iteration + 1, state.key, guide)
     return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
+
+
+def _stepping(
+    hyper: Hyper, problem: Problem, steps: step_size.State, iteration: jax.Array
+) -> tuple[Hyper, jax.Array, jax.Array]:
+    """`hyper` with an iteration's learning rate, that rate, and how many times as far as usual the policy should go."""
+    algorithm = ONLINE[hyper.online_algorithm]
+    urgency = step_size.urgency(hyper.online, problem, steps, iteration)
+    urgency = jnp.minimum(urgency, 1.0) if algorithm.bounded else urgency
+    learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
+    return override(hyper, **{f"{algorithm.part}.actor_learning_rate": learning_rate}), learning_rate, urgency
 
 
 def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: Any) -> tuple[Any, control.State, dict]:
