@@ -38,7 +38,7 @@ from throughput import alternate
 from updates import learners
 
 from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.sweeps import plan
+from marvel_jax.sweeps import memory
 
 ROUNDS = 3
 COMPILING = 6  # at once: each also tries kernels on the device, and more would disturb one another
@@ -92,7 +92,7 @@ class Updates:
         advance = jax.vmap(lambda state, data: updates(state, jax.random.key(1), self.steps, data), (0, None))
         self.keys = jax.random.split(jax.random.key(0), seeds)
         shapes = jax.eval_shape(self.init, self.keys)
-        self.state_bytes = plan.tree_bytes(shapes)
+        self.state_bytes = memory.tree_bytes(shapes)
         clock = time.perf_counter()
         self.compiled = jax.jit(advance).lower(shapes, self.data).compile()
         self.compile_seconds = time.perf_counter() - clock

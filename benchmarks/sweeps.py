@@ -26,7 +26,7 @@ from marvel_jax.config import preset_hyper
 from marvel_jax.datasets.dataset import load_shipped
 from marvel_jax.hyper import override
 from marvel_jax.program import Program
-from marvel_jax.sweeps import plan
+from marvel_jax.sweeps.memory import program_bytes, tree_bytes
 
 SEEDS = 64
 TINY = (
@@ -89,9 +89,9 @@ def memory() -> dict[str, Any]:
             program = Program(env, data, hyper, SEEDS)
             batch, stage = program.batch([hyper] * SEEDS, range(SEEDS)), program.plan[-1]
             state = program.shapes(batch)[stage.name]
-            used = plan.program_bytes(program.compiled(stage, batch))
-            each = (used - jax.local_device_count() * plan.tree_bytes(program.dataset)) / SEEDS
-            needed = plan.tree_bytes(state) / SEEDS
+            used = program_bytes(program.compiled(stage, batch))
+            each = (used - jax.local_device_count() * tree_bytes(program.dataset)) / SEEDS
+            needed = tree_bytes(state) / SEEDS
             fitting = {f"{size} GiB": int(size * 2**30 // each) for size in (16, 24, 80)}
             found[f"{preset}, {kept}"] = {"bytes": each, "needed": needed, "ratio": each / needed, "fitting": fitting}
     return found

@@ -17,7 +17,7 @@ from command_line import TINY_SWEEP, marvel
 from marvel_jax import checkpoint, experiment
 from marvel_jax.errors import UserError
 from marvel_jax.rollout import episodes
-from marvel_jax.sweeps import plan, run
+from marvel_jax.sweeps import memory, programs, run
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.folder import SweepFolder
 
@@ -77,7 +77,7 @@ def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alo
         return do_common(folder, chunk, programs, common, stage, *rest)
 
     monkeypatch.setattr(run, "_do_common", watched)
-    monkeypatch.setattr(plan, "KEPT_GROUPS", 1)  # every program is let go, and comes back
+    monkeypatch.setattr(programs, "KEPT_GROUPS", 1)  # every program is let go, and comes back
     methods = ("marvel", "marvel-initial", "warm-start")
     asked = ("sweep", "--tasks", "BallRun", "--seeds", "2", *TINY_SWEEP, "--methods")
     out = tmp_path / "together"
@@ -253,7 +253,7 @@ def test_a_dry_run_plans_and_leaves_nothing(tmp_path, capsys, monkeypatch):
 
 
 def test_a_sweep_that_fits_no_memory_says_what_one_run_needs(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(plan, "available", lambda: 1000)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
     code, _, err = marvel(capsys, *ASKED, "--out", str(tmp_path / "no"))
     assert code == 2
     assert "one run needs" in err

@@ -98,18 +98,19 @@ def _check(options: Sweep) -> None:
 
 def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
     from marvel_jax.console import Reporter
-    from marvel_jax.sweeps import plan, run
+    from marvel_jax.sweeps import memory, plan, run
+    from marvel_jax.sweeps.programs import Programs
 
     say = Reporter(quiet=options.quiet or options.json).say
-    programs = plan.Programs(request, parts)
-    sizes, needs = plan.choose_sizes(parts, programs, options.chunk, say)
+    programs = Programs(request, parts)
+    sizes, needs = memory.choose_sizes(parts, programs, options.chunk, say)
     say("timing one piece of every stage")
     seconds = run.estimate(parts, sizes, programs)
     found = {
         "runs": sum(len(part.runs) for part in parts),
         "chunks": len(plan.chunks(parts, sizes)),
         "programs": programs.count,
-        "available_bytes": plan.available(),
+        "available_bytes": memory.available(),
         "estimated_seconds": seconds,
         "groups": [
             {
@@ -136,19 +137,20 @@ def _run(
     options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any, choice: Any
 ) -> int:
     from marvel_jax.console import Reporter
-    from marvel_jax.sweeps import plan, run
+    from marvel_jax.sweeps import memory, plan, run
     from marvel_jax.sweeps.folder import SweepFolder
+    from marvel_jax.sweeps.programs import Programs
 
     clock = time.monotonic()
     folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
-    programs = plan.Programs(request, parts)
+    programs = Programs(request, parts)
     if options.resume is None and share.index == 0:
         runfolder.check_free(path)
         runs = sum(len(part.runs) for part in parts)
         reporter.say(
             f"{runs} runs in {len(parts)} groups; {programs.count} programs to compile, one per stage of each group"
         )
-        sizes, _ = plan.choose_sizes(parts, programs, options.chunk, reporter.say)
+        sizes, _ = memory.choose_sizes(parts, programs, options.chunk, reporter.say)
         folder.create(request, points, parts, sizes)
     _wait_for(folder.plan)
     planned, sizes = folder.read_plan()

@@ -19,7 +19,7 @@ from marvel_jax.report.figures import LIMIT_COLOR, dress, save
 from marvel_jax.report.statistics import interval, summary
 from marvel_jax.report.summarize import PACKAGES
 from marvel_jax.sweeps.folder import SweepFolder
-from marvel_jax.sweeps.plan import megabytes
+from marvel_jax.sweeps.memory import megabytes
 from marvel_jax.sweeps.request import Point, Request, changes_in_words
 from marvel_jax.sweeps.run import online_curves
 

@@ -21,7 +21,8 @@ from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
 from marvel_jax.sweeps.common import CommonStages, key
 from marvel_jax.sweeps.folder import SweepFolder
-from marvel_jax.sweeps.plan import Chunk, Group, Programs, Run
+from marvel_jax.sweeps.plan import Chunk, Group, Run
+from marvel_jax.sweeps.programs import Programs
 from marvel_jax.writers import WriterChoice
 
 
