@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from marvel_jax import align, diagnostics
+from marvel_jax import align, true_values
 from marvel_jax.console import Reporter
 from marvel_jax.datasets.dataset import Dataset
 from marvel_jax.hyper import Aggregation, Hyper, override
@@ -41,22 +41,22 @@ def critics_against_truth(
     Returns:
       By place, time ("before" and "after" alignment, where there are critics) and kind (reward, cost):
       `values` and `truth` `[seeds, count]`, `rank_correlation` and `bias` `[seeds]`, with returns over the longest of
-      `diagnostics.HORIZONS`; and `rank_correlation_by_horizon`, `[seeds]` by the number of steps, which says how far
+      `true_values.HORIZONS`; and `rank_correlation_by_horizon`, `[seeds]` by the number of steps, which says how far
       ahead critics tell the truth: where the data stop, it need not be as far as the truth goes.
     """
     env, problem = pipeline.program.env, from_environment(pipeline.program.env, pipeline.program.hyper)
     rows_key, action_key, play_key = jax.random.split(key, 3)
     rows = np.asarray(jax.random.choice(rows_key, len(data.ends), (min(count, len(data.ends)),), replace=False))
-    physics, observation = diagnostics.physics_at(env, data.physics, rows), data.transitions.observation[rows]
+    physics, observation = true_values.physics_at(env, data.physics, rows), data.transitions.observation[rows]
     actions = {"data": jnp.asarray(data.transitions.action[rows])}
     actions["random"] = jax.random.uniform(action_key, actions["data"].shape, minval=-1.0)
     learner = states[PRETRAIN].learner
     judges = {"before": learner} if hasattr(learner, "reward_critic") else {}
     judges |= {"after": states[ALIGN]} if ALIGN in states else {}
 
-    def truth(action: jax.Array, one: tuple[Any, jax.Array]) -> diagnostics.MonteCarlo:
+    def truth(action: jax.Array, one: tuple[Any, jax.Array]) -> true_values.MonteCarlo:
         actor, key = one
-        return diagnostics.monte_carlo(env, problem, actor, physics, action, key)
+        return true_values.monte_carlo(env, problem, actor, physics, action, key)
 
     keys = jax.random.split(play_key, pipeline.program.count)
     play, found = jax.jit(map_seeds(truth)), {}
@@ -75,13 +75,13 @@ def _agreement(problem: Any, judge: Any, kind: str, real: Any, observation: Any,
 
     values = np.asarray(jax.vmap(value)(getattr(judge, f"{kind}_critic").params))
     truths = np.moveaxis(np.asarray(getattr(real, kind)), -1, 0)  # [horizons, seeds, count]
-    agreements = [[diagnostics.agreement(v, t) for v, t in zip(values, truth, strict=True)] for truth in truths]
+    agreements = [[true_values.agreement(v, t) for v, t in zip(values, truth, strict=True)] for truth in truths]
     ranks = [[seed["rank_correlation"] for seed in seeds] for seeds in agreements]
     return {
         "values": values,
         "truth": truths[-1],
         **{name: [seed[name] for seed in agreements[-1]] for name in agreements[-1][0]},
-        "rank_correlation_by_horizon": dict(zip(diagnostics.HORIZONS, ranks, strict=True)),
+        "rank_correlation_by_horizon": dict(zip(true_values.HORIZONS, ranks, strict=True)),
     }
 
 

@@ -10,7 +10,7 @@ from command_line import TINY, marvel
 
 from marvel_jax import cli
 from marvel_jax.datasets import dataset as datasets
-from marvel_jax.diagnostics import physics_at
+from marvel_jax.true_values import physics_at
 
 COLLECT = ("--iterations", "1", "--stages", "1", "--runs", "1", "--limits", "1000", "--episodes-per-stage", "2")
 

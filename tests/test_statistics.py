@@ -14,11 +14,11 @@ from scipy import stats
 
 from marvel_jax import cli
 from marvel_jax.diagnosis import dual_function
-from marvel_jax.diagnostics import monte_carlo
 from marvel_jax.networks import init_actor
 from marvel_jax.problem import Problem
 from marvel_jax.report import bounds, comparison, comparison_files, statistics
 from marvel_jax.report.comparison import Entry
+from marvel_jax.true_values import monte_carlo
 
 GENERATOR = np.random.default_rng(3)
 

@@ -1,4 +1,4 @@
-"""Do the critics tell the truth? Q against Monte-Carlo returns from restored physics states."""
+"""What critics should say: Monte-Carlo returns from restored physics states, and how well values agree with them."""
 
 from typing import Any
 
