@@ -16,7 +16,7 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
 ρ and cos φ are computed at every iteration and smoothed. Too large a multiplier costs little reward, too small a one
 breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which an iteration under the
 aim takes back the share release/iterations·(1 − J_C / aim): over the budget, as steps settle. Scale-free control and
-caution are this project's; see docs/comparison.md.
+caution are this project's; see docs/parts.md.
 """
 
 from collections.abc import Callable

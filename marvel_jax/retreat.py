@@ -1,7 +1,7 @@
 """Going back to the last policy that kept the limit, after one that did not.
 
 Where costs are a cliff, the way back from below it can be long, and it is paid for in violations; the policy that stood
-above it is known. This project's; see docs/comparison.md.
+above it is known. This project's; see docs/parts.md.
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ corrected by how far it did. Far over the limit, where the reason for small step
 towards the end of the budget less and less, so that the policy that remains is not that of one last large step.
 
 This project's; PPO's adaptive KL penalty (Schulman et al., 2017) follows the policy's change in the same way. See
-docs/comparison.md.
+docs/parts.md.
 """
 
 import jax
