@@ -5,7 +5,7 @@ import math
 import pytest
 from command_line import marvel
 
-from marvel_jax.sweeps import fields, request
+from marvel_jax.sweeps import fields, reading, request
 from marvel_jax.sweeps.request import Range, Request
 
 FILE = """
@@ -31,7 +31,7 @@ discount = 0.9
 def points(tmp_path):
     path = tmp_path / "sweep.toml"
     path.write_text(FILE)
-    return request.expand(request.checked(Request(**request.read_file(path))))
+    return request.expand(request.checked(Request(**reading.read_file(path))))
 
 
 def test_points_are_every_combination(points):
@@ -54,9 +54,9 @@ def test_options_and_file_ask_for_the_same(points, tmp_path):
         methods=("marvel", "warm-start"),
         seeds=3,
         fixed={"hidden": "8"},
-        product=request.lists(("cost-limit=10,20",)),
+        product=reading.lists(("cost-limit=10,20",)),
         points=({"online.updates": 7}, {"online.updates": 9, "discount": 0.9}),
-        draw=request.ranges(("gains.integral=1e-3:1e-1:log",)),
+        draw=reading.ranges(("gains.integral=1e-3:1e-1:log",)),
         draws=4,
     )
     assert request.expand(request.checked(options)) == points

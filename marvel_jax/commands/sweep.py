@@ -14,6 +14,7 @@ from marvel_jax.commands.options import Sweep
 from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax, writer_choice
 from marvel_jax.errors import UserError
 from marvel_jax.interruption import Interrupted
+from marvel_jax.sweeps import reading
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.request import Request
 
@@ -49,7 +50,7 @@ def sweep_command(options: Sweep) -> int:
 
 def _request(options: Sweep) -> Request:
     """The request of a file, with what options change in it."""
-    given: dict[str, Any] = {} if options.file is None else requests.read_file(options.file)
+    given: dict[str, Any] = {} if options.file is None else reading.read_file(options.file)
     load_env_module(options.env_module or given.get("env_module"))
     changes = {
         "tasks": options.tasks,
@@ -64,10 +65,10 @@ def _request(options: Sweep) -> Request:
     }
     given |= {name: value for name, value in changes.items() if value not in (None, ())}
     tables = {
-        "fixed": requests.assignments(options.fixed, "--fixed"),
-        "product": requests.lists(options.product),
-        "draw": requests.ranges(options.draw),
-        "datasets": requests.assignments(options.datasets, "--datasets"),
+        "fixed": reading.assignments(options.fixed, "--fixed"),
+        "product": reading.lists(options.product),
+        "draw": reading.ranges(options.draw),
+        "datasets": reading.assignments(options.datasets, "--datasets"),
     }
     merged: dict[str, Any] = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
     return Request(**{**given, **merged})
