@@ -13,8 +13,8 @@ class Interrupted(Exception):
 
 
 def raise_at_once() -> None:
-    """Makes Ctrl-C raise KeyboardInterrupt in this process, wherever it is, if it is not ignored."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    """Makes Ctrl-C raise KeyboardInterrupt in this process, wherever it is."""
+    if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _interrupt)
 
 
