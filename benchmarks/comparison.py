@@ -3,6 +3,7 @@
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
+    uv run python benchmarks/comparison.py BallCircle-10-safe BallRun-10-safe BallCircle-40-safe BallRun-40-safe
     uv run python benchmarks/comparison.py pairs-BallCircle release-BallCircle settling-BallRun step-DroneCircle
     uv run python benchmarks/comparison.py CarRun-20-untuned DroneRun-20-untuned DroneCircle-20-untuned
     uv run python benchmarks/comparison.py SwimmerVelocity-25-untuned HalfCheetahVelocity-25-untuned
@@ -11,10 +12,11 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 `results/comparison/PART.json`, of which comparison_report.py makes tables and figures.
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel.
-STUDY-TASK[-SEEDS] varies settings of the default method: the lists of studies.py. Other parts are cells,
-TASK-LIMIT-START: offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell
-TASK-LIMIT-START-SEEDS only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks
-without a search, every method has its defaults. For a task without a dataset of its own one is made first.
+STUDY-TASK[-SEEDS] varies settings of a method: the lists of studies.py. Other parts are cells, TASK-LIMIT-START:
+offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell TASK-LIMIT-START-SEEDS only
+the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks without a search, every
+method has its defaults. For a task without a dataset of its own one is made first. With --only METHODS a cell gets
+these, beside those that its file has; limits 10 and 40 have ten so far, as their files say.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from typing import Any, get_args
 import common
 import jax
 import numpy as np
-from studies import ALSO_UNSAFE, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
+from studies import ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
@@ -170,7 +172,7 @@ def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
     settings |= dict.fromkeys(LIKE_PAPER, like_paper)
     if many:
         settings = {method: settings[method] for method in MANY_SEEDS}
-    found = kept(part, settings, only)
+    found = kept(part, settings, only or OWN)
     methods = [method for method in only or settings if method not in found]
     text = runs(task, methods, seeds) + table(fixed, "fixed")
     text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
@@ -181,13 +183,13 @@ def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
 
 
-def kept(part: str, settings: dict[str, dict[str, float]], only: Sequence[str] = ()) -> dict[str, Any]:
-    """What the committed file has of methods with these settings, but of those that are run anew: `only` these, or this
-    project's (a change of ours does not touch the others')."""
+def kept(part: str, settings: dict[str, dict[str, float]], anew: Sequence[str] = OWN) -> dict[str, Any]:
+    """What the committed file has of methods with these settings, without those that are run `anew`: by default this
+    project's, since a change of ours does not touch the others'."""
     file = FOLDER / f"{part}.json"
     before = json.loads(file.read_text())["methods"] if file.exists() else {}
     same = [method for method in settings if method in before and before[method]["settings"] == settings[method]]
-    return {method: before[method] for method in same if method not in (only or OWN)}
+    return {method: before[method] for method in same if method not in anew}
 
 
 def untuned(work: Path, part: str) -> dict[str, Any]:
@@ -245,11 +247,12 @@ def pairs(work: Path, task: str) -> dict[str, Any]:
 
 
 def study(work: Path, name: str, part: str) -> dict[str, Any]:
-    """Settings of the default method side by side: a table per kind of start."""
+    """Settings of a method side by side: a table per kind of start."""
     task, *many = part.removeprefix(f"{name}-").split("-")
     reduced = REDUCED if task.endswith("Velocity") else {}
     seeds = int(many[0]) if many else reduced.get("seeds", SEEDS)
-    text = runs(task, [DEFAULT], seeds) + f"seed = {UNSEEN if name in ON_UNSEEN_SEEDS else 0}\n"
+    method = "marvel-paper" if name in OF_PAPER else DEFAULT
+    text = runs(task, [method], seeds) + f"seed = {UNSEEN if name in ON_UNSEEN_SEEDS else 0}\n"
     text += "".join(table({k: json.dumps(v) for k, v in point.items()}, "[points]") for point in STUDIES[name])
     text += dataset(work, task)
     budget = {"online.iterations": reduced["iterations"], "cost_limit": 25.0} if reduced else {}
@@ -279,9 +282,20 @@ def main() -> None:
         nargs="+",
         help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK[-SEEDS] of {', '.join(STUDIES)}",
     )
-    parser.add_argument("--only", nargs="+", default=(), help="methods of a cell to run, beside those that it has")
+    everyone = (*OWN, *TUNED, *LIKE_PAPER)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=(),
+        choices=everyone,
+        metavar="METHOD",
+        help="methods of cells to run, beside those that they have",
+    )
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
     given = parser.parse_args()
+    if given.only and not all(kind_of(part) is None and not part.endswith("-untuned") for part in given.parts):
+        parser.error("--only is for cells TASK-LIMIT-safe and TASK-LIMIT-unsafe")
+    words = "".join(f" {word}" for word in ("--only", *given.only)) if given.only else ""
     for part in given.parts:
         kind = kind_of(part)
         if kind in ("search", "pairs"):
@@ -291,7 +305,7 @@ def main() -> None:
         else:
             result = untuned(given.work, part) if part.endswith("-untuned") else cell(given.work, part, given.only)
         FOLDER.mkdir(exist_ok=True)
-        common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}", result)
+        common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}{words}", result)
         print(f"{part}: done", flush=True)
 
 

@@ -80,7 +80,8 @@ def overall(cells: dict[str, Any]) -> str:
     for start in ("safe", "unsafe"):
         of_start = {part: cell for part, cell in cells.items() if cell["start"] == start}
         limits = sorted({cell["cost_limit"] for cell in of_start.values()})
-        for each in [limits] * (len(limits) > 1) + [[limit] for limit in limits]:
+        together = [limits] if len(limits) > 1 else []
+        for each in [*together, *([limit] for limit in limits)]:
             chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
             shown = ", ".join(f"{limit:g}" for limit in each)
             lines += [f"\n## {start} starts, cost limit {shown} ({', '.join(chosen)})\n", *_together(chosen)]

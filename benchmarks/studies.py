@@ -1,14 +1,11 @@
-"""Settings of the default method that comparison.py puts side by side: a list of points per study."""
+"""Settings of a method that comparison.py puts side by side: a list of points per study."""
 
 from typing import Any
 
-from marvel_jax.methods import METHODS
-
-_PAPER = METHODS["marvel-paper"].changes
 _LESS = {"gains.proportional": 0.5, "gains.margin": 0.25}
 _NO_SETTLING = {"online.settling": 0.0}
 _SET_STEP = {"online.policy_change": 0.0, **_NO_SETTLING}  # what was measured before there was anything else
-# Settings of the default method, from safe starts.
+# Of the default method where nothing else is said, from safe starts.
 STUDIES: dict[str, list[dict[str, Any]]] = {
     "gains": [
         {"gains.proportional": 1.5},
@@ -68,15 +65,16 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     ],
     # What a part of the default alone does to the paper's recipe.
     "paper": [
-        _PAPER,
-        {**_PAPER, "method.critics": "random"},
-        {**_PAPER, "method.offline_fraction": 0.5},
-        {**_PAPER, "alignment.reward_aggregation": "mean"},
-        {**_PAPER, "method.multiplier_alignment": "initial"},
+        {},
+        {"method.critics": "random"},
+        {"method.offline_fraction": 0.5},
+        {"alignment.reward_aggregation": "mean"},
+        {"method.multiplier_alignment": "initial"},
     ],
     # An exploring policy, whose samples differ from its mean.
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
+OF_PAPER = ("paper",)  # of method marvel-paper instead
 # These from unsafe starts too, where a task has such.
 ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "candidates")
 # What is chosen from here on is chosen on seeds that no table has.
