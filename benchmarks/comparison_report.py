@@ -2,7 +2,8 @@
 
     uv run python benchmarks/comparison_report.py
 
-Writes `results/comparison/PART.md` and figures for every part there is, and `overall.md`.
+Writes `results/comparison/PART.md` and figures for every part there is, `limits.md` (each task's limits side by side)
+and `overall.md` (all tasks together).
 """
 
 import json
@@ -31,6 +32,7 @@ def main() -> None:
         (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}")
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
+    (FOLDER / "limits.md").write_text(limits(cells))
     (FOLDER / "overall.md").write_text(overall(cells))
     for part, found in parts.items():
         if kind_of(part) in STUDIES:
@@ -72,6 +74,34 @@ def draw_curves(cell: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("online episodes")
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def limits(cells: dict[str, Any]) -> str:
+    """A table per task and kind of start that was run at several limits: a row per method, a column per limit."""
+    lines = ["# Limits side by side\n", "Final reward, final cost, violation, and how many seeds end safe."]
+    for task, start in sorted({(cell["task"], cell["start"]) for cell in cells.values()}):
+        chosen = [cell for cell in cells.values() if (cell["task"], cell["start"]) == (task, start)]
+        chosen.sort(key=lambda cell: cell["cost_limit"])
+        if len(chosen) == 1:
+            continue
+        lines += [f"\n## {task}, {start} starts\n"]
+        titles = (f"limit {cell['cost_limit']:g}" for cell in chosen)
+        lines += [f"| method | {' | '.join(titles)} |", "|---|" + "---|" * len(chosen)]
+        columns = [_short_rows(cell) for cell in chosen]
+        methods = max((list(cell["methods"]) for cell in chosen), key=len)
+        for name in ("start", *methods):
+            lines.append(f"| {name} | {' | '.join(column.get(name, '') for column in columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short_rows(cell: dict[str, Any]) -> dict[str, str]:
+    """What `limits` says of each method of a cell, and of the policies that it starts from."""
+    result = comparison.compare([entry_of(cell, method) for method in cell["methods"]])
+    rows = [comparison_files.cells(row) for row in result["entries"]]
+    shown = ("final reward", "final cost", "violation", "safe seeds")
+    return {"start": rows[0]["start: reward / cost"]} | {
+        row["method"]: ", ".join(row[title] for title in shown) for row in rows
+    }
 
 
 def overall(cells: dict[str, Any]) -> str:

@@ -27,19 +27,17 @@ def _number(entry: dict[str, Any], digits: int) -> str:
     return f"{entry['iqm']:.{digits}f} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    """The row of an entry: start, measures with intervals and marks, safe seeds."""
+def cells(row: dict[str, Any]) -> dict[str, str]:
+    """The row of an entry by column title: start, measures with intervals and marks, safe seeds."""
     marks = {True: " ▲", False: " ▼", None: ""}
-    start = f"{row['start_reward']['iqm']:.0f} / {row['start_cost']['iqm']:.0f}"
-    cells = [row["label"], start]
-    for name, (_, _, digits) in MEASURES.items():
+    found = {
+        "method": row["label"],
+        "start: reward / cost": f"{row['start_reward']['iqm']:.0f} / {row['start_cost']['iqm']:.0f}",
+    }
+    for name, (title, _, digits) in MEASURES.items():
         better = row.get("against", {}).get(name, {}).get("better")
-        cells.append(_number(row[name], digits) + marks[better])
-    return [*cells, f"{row['safe_seeds']} of {len(row['seeds'])}"]
-
-
-def _columns() -> list[str]:
-    return ["method", "start: reward / cost", *(title for title, _, _ in MEASURES.values()), "safe seeds"]
+        found[title] = _number(row[name], digits) + marks[better]
+    return found | {"safe seeds": f"{row['safe_seeds']} of {len(row['seeds'])}"}
 
 
 def notes(result: dict[str, Any]) -> list[str]:
@@ -72,9 +70,10 @@ def notes(result: dict[str, Any]) -> list[str]:
 def print_table(result: dict[str, Any]) -> None:
     """The table on standard output."""
     console = Console(width=None if Console().is_terminal else 140)
-    table = Table(*_columns(), title=f"{result['task']}, cost limit {result['cost_limit']:g}", title_style="bold")
-    for row in result["entries"]:
-        table.add_row(*_cells(row))
+    rows = [cells(row) for row in result["entries"]]
+    table = Table(*rows[0], title=f"{result['task']}, cost limit {result['cost_limit']:g}", title_style="bold")
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
     for note in notes(result):
         console.print(note, highlight=False)
@@ -82,9 +81,9 @@ def print_table(result: dict[str, Any]) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """The table and its notes in Markdown."""
-    columns = _columns()
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in result["entries"]]
+    rows = [cells(row) for row in result["entries"]]
+    lines = [f"| {' | '.join(rows[0])} |", "|" + "---|" * len(rows[0])]
+    lines += [f"| {' | '.join(row.values())} |" for row in rows]
     return "\n".join([*lines, "", *notes(result)]) + "\n"
 
 
