@@ -16,7 +16,7 @@ STUDY-TASK[-SEEDS] varies settings of a method: the lists of studies.py. Other p
 offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell TASK-LIMIT-START-SEEDS only
 the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks without a search, every
 method has its defaults. For a task without a dataset of its own one is made first. With --only METHODS a cell gets
-these, beside those that its file has; limits 10 and 40 have ten so far, as their files say.
+these, beside those that its file has if this machine is like the one that made it.
 """
 
 import argparse
@@ -82,6 +82,8 @@ FIXED_RANGES = {
     "sac.actor_learning_rate": RANGES["sac.actor_learning_rate"],
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
+# Of a machine, what rounding depends on: after thousands of updates a seed's offline policy is another one elsewhere.
+ROUNDING = ("cpu", "device", "jaxlib")
 FOLDER = common.RESULTS / "comparison"
 EPISODES = 500  # online, of preset cpu
 VALUES = {
@@ -172,6 +174,9 @@ def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
     settings |= dict.fromkeys(LIKE_PAPER, like_paper)
     if many:
         settings = {method: settings[method] for method in MANY_SEEDS}
+    file = FOLDER / f"{part}.json"
+    if only and file.exists() and (other := other_machine(file)):
+        sys.exit(f"{file.name} was made on {other}, where these seeds have other offline policies: omit --only.")
     found = kept(part, settings, only or OWN)
     methods = [method for method in only or settings if method not in found]
     text = runs(task, methods, seeds) + table(fixed, "fixed")
@@ -185,11 +190,19 @@ def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
 
 def kept(part: str, settings: dict[str, dict[str, float]], anew: Sequence[str] = OWN) -> dict[str, Any]:
     """What the committed file has of methods with these settings, without those that are run `anew`: by default this
-    project's, since a change of ours does not touch the others'."""
+    project's, since a change of ours does not touch the others'. Nothing, if another kind of machine made it."""
     file = FOLDER / f"{part}.json"
-    before = json.loads(file.read_text())["methods"] if file.exists() else {}
+    if not file.exists() or other_machine(file):
+        return {}
+    before = json.loads(file.read_text())["methods"]
     same = [method for method in settings if method in before and before[method]["settings"] == settings[method]]
     return {method: before[method] for method in same if method not in anew}
+
+
+def other_machine(file: Path) -> str | None:
+    """The machine that made a file, if numbers are rounded otherwise there than here."""
+    there, here = json.loads(file.read_text())["machine"], common.machine()
+    return None if all(there[name] == here[name] for name in ROUNDING) else ", ".join(there[name] for name in ROUNDING)
 
 
 def untuned(work: Path, part: str) -> dict[str, Any]:

@@ -63,7 +63,14 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"method.critics": "offline", "method.offline_fraction": 0.0},
         {"online.retreat": 1.0},
     ],
-    # What a part of the default alone does to the paper's recipe.
+    # The default with single parts of the paper's recipe, and what such a part of the default does to that.
+    "back": [
+        {},
+        {"method.offline_fraction": 0.0},
+        {"gains.caution": 0.0, "method.multiplier_alignment": "off"},
+        {"online.recovery": 1.0, **_SET_STEP},
+        {"online.recovery": 1.0, **_SET_STEP, "method.offline_fraction": 0.0},
+    ],
     "paper": [
         {},
         {"method.critics": "random"},
@@ -78,5 +85,8 @@ OF_PAPER = ("paper",)  # of method marvel-paper instead
 # These from unsafe starts too, where a task has such.
 ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "candidates")
 # What is chosen from here on is chosen on seeds that no table has.
-ON_UNSEEN_SEEDS = ("settling", "step", "release", "adaptation", "range", "start", "retreat", "candidates", "paper")
+ON_UNSEEN_SEEDS = (
+    *("settling", "step", "release", "adaptation", "range"),
+    *("start", "retreat", "candidates", "back", "paper"),
+)
 UNSEEN = 200  # the first of them
