@@ -58,12 +58,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     ],
     # How much of each batch is offline data.
     "share": [{"method.offline_fraction": share} for share in (0.5, 0.25, 0.0)],
-    # What may be the default together.
-    "candidates": [
-        {"method.offline_fraction": 0.0},
-        {"method.offline_fraction": 0.0, "online.retreat": 1.0},
-        {"method.offline_fraction": 0.0, "online.retreat": 1.0, "method.critics": "offline"},
-    ],
+    "fading": [{"online.offline_fading": fading} for fading in (0.0, 2.0, 4.0)],
     # The default with single parts of the paper's recipe, and what such a part of the default does to that.
     "back": [
         {},
@@ -84,10 +79,10 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 }
 OF_PAPER = ("paper",)  # of method marvel-paper instead
 # These from unsafe starts too, where a task has such.
-ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "share", "candidates")
+ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "share", "fading")
 # What is chosen from here on is chosen on seeds that no table has.
 ON_UNSEEN_SEEDS = (
     *("settling", "step", "release", "adaptation", "range"),
-    *("start", "retreat", "share", "candidates", "back", "paper"),
+    *("start", "retreat", "share", "fading", "back", "paper"),
 )
 UNSEEN = 200  # the first of them

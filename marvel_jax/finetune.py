@@ -110,7 +110,7 @@ def learn(
     costs = _episode_costs(hyper, played.cost, mean_action_episodes(hyper))
     cost = costs["constraint_cost"]
     replay = replays.add(hyper, problem, state.replay, played)
-    experience = Experience(played, replays.source(hyper, problem, dataset, replay))
+    experience = Experience(played, replays.source(hyper, problem, dataset, replay, state.iteration))
 
     steps = step_size.see(state.step_size, cost)
     stepping, learning_rate, urgency = _stepping(hyper, problem, steps, state.iteration)

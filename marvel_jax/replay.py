@@ -35,34 +35,46 @@ def add(hyper: Hyper, problem: Problem, replay: Any, played: Rollout) -> Any:
     return _buffer(hyper, problem).add(replay, _stored(hyper, flat))
 
 
-def source(hyper: Hyper, problem: Problem, dataset: Transition, replay: Any) -> Source:
-    """What updates learn from: `key -> [batch_size]` transitions, partly online and partly offline."""
+def source(hyper: Hyper, problem: Problem, dataset: Transition, replay: Any, iteration: jax.Array) -> Source:
+    """What an iteration's updates learn from: `key -> [batch_size]` transitions, partly offline and partly online."""
     offline_rows, size = _offline_rows(hyper), _batch_size(hyper)
     if offline_rows > 0 and _wants_returns(hyper):
         dataset = trajectories.dataset_with_returns(problem, dataset)
+
+    def online(rows: int, key: jax.Array) -> Transition:
+        return _with_observations_as("float32", _buffer(hyper, problem, rows).sample(replay, key).experience)
+
+    def offline(key: jax.Array) -> Transition:
+        """Offline rows, the last of which have faded: online ones are in their place."""
+        faded = jnp.arange(offline_rows) >= offline_rows * _left(hyper, iteration)
+        old, new = sample(dataset, offline_rows, key), online(offline_rows, jax.random.fold_in(key, 0))
+        return jax.tree.map(lambda o, n: jnp.where(jnp.expand_dims(faded, range(1, o.ndim)), n, o), old, new)
 
     def batch(key: jax.Array) -> Transition:
         online_key, offline_key = jax.random.split(key)
         parts = []
         if offline_rows < size:
-            kept = _buffer(hyper, problem).sample(replay, online_key).experience
-            parts.append(_with_observations_as("float32", kept))
+            parts.append(online(size - offline_rows, online_key))
         if offline_rows > 0:
-            parts.append(sample(dataset, offline_rows, offline_key))
+            parts.append(offline(offline_key))
         return jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *parts)
 
     return batch
+
+
+def _left(hyper: Hyper, iteration: jax.Array) -> jax.Array:
+    """`[]` share of the offline rows that an iteration still has."""
+    return 1 - hyper.online.offline_fading * iteration / hyper.online.iterations
 
 
 def _batch_size(hyper: Hyper) -> int:
     return getattr(hyper, ONLINE[hyper.online_algorithm].part).batch_size
 
 
-def _buffer(hyper: Hyper, problem: Problem):
+def _buffer(hyper: Hyper, problem: Problem, rows: int = 1):
     """A buffer that holds exactly what the budget can produce."""
     capacity = hyper.online.iterations * hyper.online.episodes * problem.episode_length
-    online_rows = _batch_size(hyper) - _offline_rows(hyper)
-    return flashbax.make_item_buffer(capacity, 1, max(online_rows, 1), add_sequences=True, add_batches=False)
+    return flashbax.make_item_buffer(capacity, 1, rows, add_sequences=True, add_batches=False)
 
 
 def _stored(hyper: Hyper, transitions: Transition) -> Transition:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax import experiment, finetune, methods, stages
+from marvel_jax import experiment, finetune, methods, replay, rollout, stages
 from marvel_jax.hyper import override
 from marvel_jax.problem import from_environment
 from marvel_jax.seeds import map_seeds
@@ -140,6 +140,18 @@ def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dat
     assert replays[1] < 0.7 * replays[0]
     np.testing.assert_allclose(*losses, rtol=0.05)
     assert not np.array_equal(*losses)
+
+
+@pytest.mark.parametrize(("fading", "offline"), [(0.0, [32, 32, 32]), (1.0, [32, 16, 0]), (2.0, [32, 0, 0])])
+def test_offline_rows_of_a_batch_fade_over_the_budget(env, dataset, tiny, fading, offline):
+    hyper = override(tiny, **{"online.offline_fading": fading, "online.iterations": 4, "sac.batch_size": 64})
+    problem = from_environment(env, hyper)
+    old, new = (dataset.replace(reward=jnp.full_like(dataset.reward, mark)) for mark in (1.0, 0.0))
+    episode = jax.tree.map(lambda x: x[: problem.episode_length, None], new)
+    played = rollout.Rollout(episode, jnp.zeros(1), jnp.zeros(1), None, jnp.zeros(episode.reward.shape))
+    held = replay.add(hyper, problem, replay.init(hyper, problem), played)
+    batches = [replay.source(hyper, problem, old, held, jnp.int32(i))(jax.random.key(0)) for i in (0, 2, 4)]
+    assert [int(batch.reward.sum()) for batch in batches] == offline
 
 
 def test_chunks_divide_the_total():
