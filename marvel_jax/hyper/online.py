@@ -163,8 +163,8 @@ class Online:
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""
-    offline_fading: float = 0.0
-    """How fast online rows take the place of a batch's offline ones, linearly: 1 leaves none at the last iteration, 2
-    none from the middle of the budget on (0 is off)."""
+    offline_fading: float = static(0.0)
+    """How fast online rows take the place of a batch's offline ones, linearly: 1 leaves none when the budget ends, 2
+    none from its middle on (static). 0 is off."""
     alignment_smoothing: float = 0.9
     """Memory of the moving averages in multiplier pre-alignment at every iteration."""
