@@ -49,6 +49,8 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"critic_layer_norm": False},
     ],
     "retreat": [{"online.retreat": value} for value in (0.0, 1.0, 2.0)],
+    # Instead of the offline policy, a clone of the data's safe episodes.
+    "clone": [{"algorithm": algorithm} for algorithm in ("cpq", "bc-safe")],
     # What finetuning starts from: which critics, for how long aligned, and what the pre-aligned multiplier is for.
     "start": [
         {},
@@ -59,6 +61,11 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # How much of each batch is offline data.
     "share": [{"method.offline_fraction": share} for share in (0.5, 0.25, 0.0)],
     "fading": [{"online.offline_fading": fading} for fading in (0.0, 2.0, 4.0)],
+    "next": [
+        {"online.offline_fading": 0.0},
+        {"online.offline_fading": 2.0},
+        {"online.offline_fading": 2.0, "online.retreat": 1.0},
+    ],
     # The default with single parts of the paper's recipe, and what such a part of the default does to that.
     "back": [
         {},
@@ -79,10 +86,10 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 }
 OF_PAPER = ("paper",)  # of method marvel-paper instead
 # These from unsafe starts too, where a task has such.
-ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "share", "fading")
+ALSO_UNSAFE = ("twins", "step", "recovery", "start", "retreat", "share", "fading", "clone", "next")
 # What is chosen from here on is chosen on seeds that no table has.
 ON_UNSEEN_SEEDS = (
     *("settling", "step", "release", "adaptation", "range"),
-    *("start", "retreat", "share", "fading", "back", "paper"),
+    *("start", "retreat", "share", "fading", "clone", "next", "back", "paper"),
 )
 UNSEEN = 200  # the first of them
