@@ -61,6 +61,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     # How much of each batch is offline data.
     "share": [{"method.offline_fraction": share} for share in (0.5, 0.25, 0.0)],
     "fading": [{"online.offline_fading": fading} for fading in (0.0, 2.0, 4.0)],
+    # What may become the default together, against what it is: explicit, so that it says the same afterwards.
     "next": [
         {"online.offline_fading": 0.0},
         {"online.offline_fading": 2.0},

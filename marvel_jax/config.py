@@ -170,8 +170,6 @@ def check(config: RunConfig) -> None:
             f"--online.mean-action-episodes is {hyper.online.mean_action_episodes}; "
             f"give 0 to {hyper.online.episodes}, the episodes of an iteration."
         )
-    if not 0 <= hyper.online.offline_fading < math.inf:
-        raise UserError(f"--online.offline-fading is {hyper.online.offline_fading}; give 0 or more.")
     if hyper.online.warmup_steps < 0:
         raise UserError(f"--online.warmup-steps is {hyper.online.warmup_steps}; give 0 or more.")
     conflict = methods.conflict(hyper)
