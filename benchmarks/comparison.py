@@ -48,7 +48,7 @@ CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so 
 UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
 # This project's methods have their defaults everywhere.
 OWN = (
-    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step"),
+    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-no-fading"),
     *("marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
 )
 TUNED = (
@@ -64,7 +64,7 @@ DEFAULT = "marvel"
 MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
 # On tasks without a search, and how much of what is done there.
 UNTUNED = (
-    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step"),
+    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-no-fading"),
     *("marvel-paper", "warm-start", "wsrl", "from-scratch"),
 )
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")

@@ -29,11 +29,11 @@ def main() -> None:
     for part, found in cells.items():
         entries = [entry_of(found, method) for method in found["methods"]]
         result = comparison.compare(entries)
-        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}")
+        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}{of_then({part: found})}")
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
-    (FOLDER / "limits.md").write_text(limits(cells))
-    (FOLDER / "overall.md").write_text(overall(cells))
+    (FOLDER / "limits.md").write_text(limits(cells) + of_then(cells))
+    (FOLDER / "overall.md").write_text(overall(cells) + of_then(cells))
     for part, found in parts.items():
         if kind_of(part) in STUDIES:
             text = "\n".join(comparison_files.markdown(table) for table in found["tables"])
@@ -47,6 +47,19 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
     values = {name: np.asarray(found["values"][name]) for name in VALUES} | {"settled": np.asarray(found["settled"])}
     return comparison.Entry(
         method, cell["task"], cell["cost_limit"], cell["episodes"], tuple(found["seeds"]), values, {}
+    )
+
+
+def of_then(cells: dict[str, Any]) -> str:
+    """Which cells have this project's methods with settings that are no longer their defaults."""
+    parts: dict[str, list[str]] = {}
+    for part, cell in cells.items():
+        settings = cell["methods"][DEFAULT]["settings"]
+        if settings:
+            parts.setdefault(", ".join(f"{path} {value:g}" for path, value in settings.items()), []).append(part)
+    return "".join(
+        f"\n{DEFAULT} and its variants have {settings} in {', '.join(of)}: the default then.\n"
+        for settings, of in parts.items()
     )
 
 

@@ -28,7 +28,8 @@ class Recipe:
 
 
 _SET_STEP = {"online.policy_change": 0.0, "online.recovery": 1.0, "online.settling": 0.0}
-_PLAIN = {"gains.caution": 0.0, **_SET_STEP}
+_NO_FADING = {"online.offline_fading": 0.0}
+_PLAIN = {"gains.caution": 0.0, **_SET_STEP, **_NO_FADING}
 _NO_MPA = {"method.multiplier_alignment": "off", **_PLAIN}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
 _PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0, "alignment.reward_aggregation": "min"}
@@ -40,7 +41,7 @@ METHODS: dict[str, Recipe] = {
     "marvel": Recipe(
         "offline policy, value pre-alignment from fresh critics, adaptive PID in the units of the pre-aligned "
         "multiplier, which starts above it, policy steps in proportion to its exploration noise, smaller towards the "
-        "end; half of each batch from the offline data"
+        "end; half of the first batch from the offline data, none from the middle of the budget on"
     ),
     "marvel-fixed-step": Recipe(
         "marvel, but with the step size that is set, at any distance from the limit and at all times",
@@ -48,6 +49,7 @@ METHODS: dict[str, Recipe] = {
     ),
     "marvel-no-settling": Recipe("marvel, but the policy's steps stay as large to the end", {"online.settling": 0.0}),
     "marvel-no-caution": Recipe("marvel, but λ starts where the controller puts it", {"gains.caution": 0.0}),
+    "marvel-no-fading": Recipe("marvel, but half of each batch is offline data to the end", _NO_FADING),
     "marvel-feed-forward": Recipe(
         "marvel, but the pre-aligned multiplier is only added to the controller's",
         {"method.multiplier_alignment": "feed-forward"},

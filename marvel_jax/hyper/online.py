@@ -163,7 +163,7 @@ class Online:
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""
-    offline_fading: float = static(0.0)
+    offline_fading: float = static(2.0)
     """How fast online rows take the place of a batch's offline ones, linearly: 1 leaves none when the budget ends, 2
     none from its middle on (static). 0 is off."""
     alignment_smoothing: float = 0.9
