@@ -19,6 +19,7 @@ from marvel_jax.errors import UserError
 from marvel_jax.rollout import episodes
 from marvel_jax.sweeps import memory, programs, run
 from marvel_jax.sweeps import request as requests
+from marvel_jax.sweeps.common import CommonStages
 from marvel_jax.sweeps.folder import SweepFolder
 
 ASKED = ("sweep", "--tasks", "BallRun", "--seeds", "3", "--product", "cost_limit=5,20", *TINY_SWEEP)
@@ -71,18 +72,31 @@ def test_a_run_of_a_sweep_equals_the_run_alone(whole, env, dataset):
 
 def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alone(tmp_path, capsys, monkeypatch):
     done, do_common = [], run._do_common
+    taken, take, read, restore = [], CommonStages.take, [], checkpoint.restore
 
     def watched(folder, chunk, programs, common, stage, *rest):
         done.append((stage, len(common.runs)))
         return do_common(folder, chunk, programs, common, stage, *rest)
 
+    def watched_take(self, *rest):
+        found = take(self, *rest)
+        taken.extend([] if found is None else [found])
+        return found
+
+    def watched_restore(folder, *rest):
+        read.extend([folder] if folder.parent.name == "common" else [])
+        return restore(folder, *rest)
+
     monkeypatch.setattr(run, "_do_common", watched)
+    monkeypatch.setattr(CommonStages, "take", watched_take)
+    monkeypatch.setattr(checkpoint, "restore", watched_restore)
     monkeypatch.setattr(programs, "KEPT_GROUPS", 1)  # every program is let go, and comes back
     methods = ("marvel", "marvel-initial", "warm-start")
     asked = ("sweep", "--tasks", "BallRun", "--seeds", "2", *TINY_SWEEP, "--methods")
     out = tmp_path / "together"
     assert marvel(capsys, *asked, *methods, "--out", str(out), "--quiet")[0] == 0
     assert done == [("pretrain", 2), ("align", 2)]
+    assert len(read) == len(taken) > 0  # both runs' states are in one checkpoint, which is read once
     assert not (out / "common").exists()
     results, measured = tables(out)
     monkeypatch.undo()
