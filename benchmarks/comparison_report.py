@@ -32,8 +32,8 @@ def main() -> None:
         (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}{of_then({part: found})}")
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
-    (FOLDER / "limits.md").write_text(limits(cells) + of_then(cells))
-    (FOLDER / "overall.md").write_text(overall(cells) + of_then(cells))
+    (FOLDER / "limits.md").write_text(limits(cells))
+    (FOLDER / "overall.md").write_text(overall(cells))
     for part, found in parts.items():
         if kind_of(part) in STUDIES:
             text = "\n".join(comparison_files.markdown(table) for table in found["tables"])
@@ -93,8 +93,8 @@ def limits(cells: dict[str, Any]) -> str:
     """A table per task and kind of start that was run at several limits: a row per method, a column per limit."""
     lines = ["# Limits side by side\n", "Final reward, final cost, violation, and how many seeds end safe."]
     for task, start in sorted({(cell["task"], cell["start"]) for cell in cells.values()}):
-        chosen = [cell for cell in cells.values() if (cell["task"], cell["start"]) == (task, start)]
-        chosen.sort(key=lambda cell: cell["cost_limit"])
+        parts = {part: cell for part, cell in cells.items() if (cell["task"], cell["start"]) == (task, start)}
+        chosen = sorted(parts.values(), key=lambda cell: cell["cost_limit"])
         if len(chosen) == 1:
             continue
         lines += [f"\n## {task}, {start} starts\n"]
@@ -104,6 +104,7 @@ def limits(cells: dict[str, Any]) -> str:
         methods = max((list(cell["methods"]) for cell in chosen), key=len)
         for name in ("start", *methods):
             lines.append(f"| {name} | {' | '.join(column.get(name, '') for column in columns)} |")
+        lines += of_then(parts).splitlines()
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +129,7 @@ def overall(cells: dict[str, Any]) -> str:
             chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
             shown = ", ".join(f"{limit:g}" for limit in each)
             lines += [f"\n## {start} starts, cost limit {shown} ({', '.join(chosen)})\n", *_together(chosen)]
+        lines += of_then(of_start).splitlines()
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@
 
 Each time the process is started, it is killed (SIGKILL) at a random moment: one time in four while it starts, else
 within a second of the first chunk that it has finished. When it has been killed so often, it may finish. Every row of
-results and metrics must be there once and be equal bit for bit. Twelve minutes on two cores.
+results and metrics must be there once and be equal bit for bit. A quarter of an hour on two cores.
 """
 
 import argparse

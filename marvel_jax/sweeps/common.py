@@ -73,7 +73,7 @@ class CommonStages:
         if not all(one in here for one in wanted):
             return None
         places = [here[one] for one in wanted]
-        parts = {folder: self._read(folder, shapes) for folder in dict(places)}  # each once, whatever it has of runs
+        parts = {folder: self._read(folder, shapes) for folder in dict(places)}  # each once, for all its runs
         first_rows = dict(zip(parts, np.cumsum([0, *(_count(state) for state, _ in parts.values())]), strict=False))
         rows = [first_rows[folder] + row for folder, row in places]
         rows += [rows[-1]] * (_count(shapes) - len(rows))
