@@ -29,7 +29,7 @@ from typing import Any, get_args
 import common
 import jax
 import numpy as np
-from studies import ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
+from studies import ALSO_LOOSE, ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
 from marvel_jax import cli
 from marvel_jax.config import find_task
@@ -272,6 +272,8 @@ def study(work: Path, name: str, part: str) -> dict[str, Any]:
     starts = {part: budget}
     if name in ALSO_UNSAFE and task in UNSAFE:
         starts[f"{part}-unsafe"] = UNSAFE[task]
+    if name in ALSO_LOOSE and not reduced:
+        starts[f"{part}-loose"] = {"cost_limit": 2 * find_task(task).cost_limit}
     swept = (sweep(work, where, text + table(fixed, "fixed")) for where, fixed in starts.items())
     entries = [entries for folder in swept for entries in comparison.entries_of_sweep(folder).values()]
     return {"tables": [comparison.compare(each) for each in entries]}

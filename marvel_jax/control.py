@@ -30,6 +30,7 @@ from marvel_jax.hyper import Hyper
 from marvel_jax.problem import Problem
 
 SMALLEST_RATIO = 1e-3  # of ρ, whose logarithm is averaged
+SPREAD_MEMORY = 0.9  # of J_C's mean and variance: about ten iterations
 
 
 class State(struct.PyTreeNode):
@@ -40,6 +41,8 @@ class State(struct.PyTreeNode):
       ratio: `[]` moving (geometric) average of ρ.
       cosine: `[]` moving average of cos φ.
       caution: `[]` what is left of the start above the controller's multiplier.
+      cost: `[]` moving average of J_C.
+      variance: `[]` moving average of J_C's squared distance from `cost`.
       iteration: `[]` calls so far.
     """
 
@@ -47,6 +50,8 @@ class State(struct.PyTreeNode):
     ratio: jax.Array
     cosine: jax.Array
     caution: jax.Array
+    cost: jax.Array
+    variance: jax.Array
     iteration: jax.Array
 
 
@@ -54,7 +59,8 @@ def init(hyper: Hyper) -> State:
     """The state before the first iteration."""
     # A fixed multiplier is what it is set to.
     caution = jnp.asarray(0.0 if hyper.method.multiplier == "fixed" else hyper.gains.caution, jnp.float32)
-    return State(multipliers.init(hyper.gains), jnp.ones(()), jnp.zeros(()), caution, jnp.zeros((), jnp.int32))
+    one, zero = jnp.ones(()), jnp.zeros(())
+    return State(multipliers.init(hyper.gains), one, zero, caution, zero, zero, jnp.zeros((), jnp.int32))
 
 
 def update(
@@ -92,7 +98,8 @@ def update(
     elif method == "scale-free":
         scale, feed_forward = state.ratio, state.cosine
 
-    aim = (1 - hyper.gains.margin) * problem.cost_limit
+    state = _watch(hyper, problem, state, episode_cost, first)
+    aim = _aim(hyper, problem, state)
     unit = jnp.maximum(aim, 1.0)  # a limit of 0 has no multiples
     relative_cost = jnp.minimum(episode_cost, aim + hyper.gains.largest_excess * unit) / unit
     step = multipliers.UPDATES[hyper.method.multiplier]
@@ -108,6 +115,23 @@ def update(
     caution = state.caution * (1 - released)
     next_state = state.replace(controller=controller, caution=caution, iteration=state.iteration + 1)
     return next_state, scale * (controller.value + caution), metrics
+
+
+def _watch(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array, first: jax.Array) -> State:
+    """Moving averages of J_C and of its spread. The spread starts where the margin is at its largest."""
+    started = (hyper.gains.margin * problem.cost_limit / jnp.maximum(hyper.gains.deviations, 1e-6)) ** 2
+    distance = jnp.where(first, 0.0, episode_cost - state.cost)
+    variance = jnp.where(first, started, SPREAD_MEMORY * state.variance + (1 - SPREAD_MEMORY) * distance**2)
+    return state.replace(
+        cost=jnp.where(first, episode_cost, state.cost + (1 - SPREAD_MEMORY) * distance), variance=variance
+    )
+
+
+def _aim(hyper: Hyper, problem: Problem, state: State) -> jax.Array:
+    """The cost that the controller aims at."""
+    margin = hyper.gains.margin * problem.cost_limit
+    spread = hyper.gains.deviations * jnp.sqrt(state.variance)
+    return problem.cost_limit - jnp.where(hyper.gains.deviations > 0, jnp.minimum(spread, margin), margin)
 
 
 def _gradients(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import struct
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import control, guides, retreat, rollout, step_size
+from marvel_jax import control, guides, rollout, step_size
 from marvel_jax import replay as replays
 from marvel_jax.algorithms.registry import ONLINE, Experience
 from marvel_jax.guides import Guided
@@ -26,7 +26,6 @@ class State(struct.PyTreeNode):
       control: The multiplier's controller.
       replay: All online transitions so far; None for an algorithm that does not keep them.
       step_size: How large the policy's steps are.
-      retreat: The latest policy that kept the limit.
       iteration: `[]` iterations done.
       key: For everything random from here on.
       guide: The frozen offline policy, if the method acts with it.
@@ -36,7 +35,6 @@ class State(struct.PyTreeNode):
     control: control.State
     replay: Any
     step_size: step_size.State
-    retreat: retreat.State
     iteration: jax.Array
     key: jax.Array
     guide: guides.State | None = None
@@ -58,7 +56,6 @@ def init(hyper: Hyper, problem: Problem, learner: Any, key: jax.Array, guide: Pa
         control=control.init(hyper),
         replay=replays.init(hyper, problem),
         step_size=step_size.init(),
-        retreat=retreat.init(learner.actor),
         iteration=jnp.zeros((), jnp.int32),
         key=key,
         guide=None if kind == "none" else guides.init(kind, guide),
@@ -83,7 +80,7 @@ def iteration(
 
     Metrics, all `[]`: `reward` and `cost` per episode of all rollouts, `mean_action_cost` (NaN without such episodes),
     `constraint_cost` (what the controller sees), the `multiplier` in force during the updates, those of
-    `control.update`, `policy_change` and the `actor_learning_rate` it came from, `retreated` (0 or 1), `guide_stage`
+    `control.update`, `policy_change` and the `actor_learning_rate` it came from, `guide_stage`
     with a guide, and the means of the update's own.
     """
     mean_action = mean_action_episodes(hyper)
@@ -129,19 +126,12 @@ def learn(
     policies = state.learner.actor.params, learner.actor.params
     changed = algorithm.change(hyper, problem, *policies, played.transitions.observation)
     steps = step_size.follow(steps, changed, urgency * hyper.online.policy_change)
-    actors = state.learner.actor, learner.actor
-    known, actor, retreated = retreat.update(hyper.online, problem, state.retreat, *actors, cost)
-    learner = learner.replace(actor=actor)
-    metrics |= {
-        "policy_change": changed,
-        "actor_learning_rate": learning_rate,
-        "retreated": retreated.astype(jnp.float32),
-    }
+    metrics |= {"policy_change": changed, "actor_learning_rate": learning_rate}
     guide = state.guide
     if guide is not None:
         guide = guides.update(problem, guide, jnp.mean(played.reward), cost, metrics["multiplier"])
         metrics["guide_stage"] = guide.stage.astype(jnp.float32)
-    next_state = State(learner, controller, replay, steps, known, state.iteration + 1, state.key, guide)
+    next_state = State(learner, controller, replay, steps, state.iteration + 1, state.key, guide)
     return next_state, {"reward": jnp.mean(played.reward), **costs, **metrics}
 
 

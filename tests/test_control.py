@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import align, control, retreat, step_size
+from marvel_jax import align, control, step_size
 from marvel_jax.algorithms import sac_lag
 from marvel_jax.hyper import Hyper, Method, Online, SACLag, override
 from marvel_jax.networks import policy
@@ -99,6 +99,23 @@ def test_initial_alignment_is_the_first_multiplier_and_is_not_computed_again():
     assert jnp.isnan(found[1][1])
 
 
+def test_margin_is_as_wide_as_costs_vary_and_no_wider_than_it_is_set():
+    def after(costs, deviations):
+        hyper = override(Hyper(), **{"gains.margin": 0.4, "gains.deviations": deviations, "gains.caution": 0.0})
+
+        def one(state, cost):
+            state, multiplier, _ = control.update(hyper, PROBLEM, state, lambda: pull(PROBLEM, LEARNER), cost)
+            return state, multiplier
+
+        return jax.lax.scan(one, control.init(hyper), jnp.array(costs * 50))[1]
+
+    steady, wild = [18.0, 18.0], [0.0, 36.0]  # the limit is 20, the margin 8
+    assert float(after(steady, 0.0)[-1]) > 1.2 * float(after(steady, 0.0)[0])
+    assert float(after(steady, 2.0)[-1]) < 0.8 * float(after(steady, 0.0)[0])
+    assert jnp.array_equal(after(wild, 2.0), after(wild, 0.0))
+    assert float(after(wild, 0.1)[-1]) < float(after(wild, 0.0)[-1])
+
+
 def test_caution_goes_as_fast_as_there_is_room_under_the_aim_and_not_over_it():
     changes = {"method.multiplier_alignment": "scale-free", "gains.margin": 0.0}
     changes |= {"gains.release": 2.0, "online.iterations": 4}
@@ -156,24 +173,3 @@ def test_policy_change_is_measured_in_deviations_of_the_exploration_noise():
         assert float(step_size.change(problem, actor, actor, OBSERVATION)) == 0.0
         changed = float(step_size.change(problem, actor, other, OBSERVATION))
         assert changed == pytest.approx(moved / math.tanh(math.exp(log_std)), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("multiple", "expected"),
-    [
-        (0.0, [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]),  # off
-        (1.0, [0.5, 1.5, 1, 3.5, 3, 3]),  # over 20: the policy whose episodes last kept it
-        (2.0, [0.5, 1.5, 2.5, 3.5, 3, 5.5]),  # over 40
-    ],
-)
-def test_a_policy_over_the_limit_goes_back_to_the_latest_one_that_kept_it(multiple, expected):
-    hyper, state, found = Hyper().online, retreat.init(jnp.float32(-1.0)), []
-    hyper = override(hyper, retreat=multiple)
-    for actor, cost in enumerate([50.0, 20.0, 30.0, 0.0, 90.0, 40.0]):  # no policy is known yet at first
-        improved = jnp.float32(actor + 0.5)
-        state, chosen, retreated = retreat.update(
-            hyper, PROBLEM, state, jnp.float32(actor), improved, jnp.float32(cost)
-        )
-        assert bool(retreated) == (chosen != improved)
-        found.append(float(chosen))
-    assert found == expected

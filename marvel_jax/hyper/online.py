@@ -107,6 +107,9 @@ class Gains:
     """K_d, per relative rise of cost."""
     margin: float = 0.4
     """The controller aims at (1 − margin) times the cost limit, a share in [0, 1]."""
+    deviations: float = 0.0
+    """The margin is this many standard deviations of J_C, over the last iterations, where that is less; 0 leaves it as
+    it is."""
     largest_excess: float = 1.0
     """Relative excess beyond which a cost counts no more: far over the limit a huge multiplier would not only bring
     the cost down but make the policy forget the reward."""
@@ -157,9 +160,6 @@ class Online:
     recovery: float = 10.0
     """How many times larger the policy's steps are while its costs stay at twice the limit or more (1 is off). Near the
     limit, where small steps keep from overshooting, they are as usual."""
-    retreat: float = 0.0
-    """Multiple of the cost limit over which an iteration's episodes send the policy back to the latest one that kept
-    the limit (0 is off)."""
     settling: float = 0.9
     """Share by which the policy's steps near the limit have become smaller by the last iteration, linearly (0 is
     off)."""
