@@ -48,8 +48,8 @@ CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so 
 UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
 # This project's methods have their defaults everywhere.
 OWN = (
-    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-no-fading"),
-    *("marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
+    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
+    *("marvel-no-fading", "marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
 )
 TUNED = (
     *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),
@@ -64,7 +64,8 @@ DEFAULT = "marvel"
 MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
 # On tasks without a search, and how much of what is done there.
 UNTUNED = (
-    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-no-fading"),
+    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
+    "marvel-no-fading",
     *("marvel-paper", "warm-start", "wsrl", "from-scratch"),
 )
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
@@ -272,7 +273,7 @@ def study(work: Path, name: str, part: str) -> dict[str, Any]:
     starts = {part: budget}
     if name in ALSO_UNSAFE and task in UNSAFE:
         starts[f"{part}-unsafe"] = UNSAFE[task]
-    if name in ALSO_LOOSE and not reduced:
+    if part in ALSO_LOOSE:
         starts[f"{part}-loose"] = {"cost_limit": 2 * find_task(task).cost_limit}
     swept = (sweep(work, where, text + table(fixed, "fixed")) for where, fixed in starts.items())
     entries = [entries for folder in swept for entries in comparison.entries_of_sweep(folder).values()]

@@ -3,7 +3,9 @@
 The controller works in relative units, so that its gains suit any task, limit and reward scale: costs in multiples of
 the cost it aims at, multipliers in multiples of a scale,
 
-    λ = scale · (controller(J_C / aim; feed_forward) + caution),   aim = (1 − margin)·d.
+    λ = scale · (controller(J_C / aim; feed_forward) + caution),   aim = d − min(margin·d, excursions·excursion),
+
+the excursion being how far J_C lately rose above its mean: costs that vary little may come close to the limit.
 
 With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of reward and cost, multiplier pre-alignment (MPA,
 λ₀ = ρ·cos φ; see `align`) enters as
@@ -14,9 +16,10 @@ With ρ = ‖g_r‖/‖g_c‖ and φ the angle between the policy gradients of r
     scale-free    scale ρ, feed_forward cos φ
 
 ρ and cos φ are computed at every iteration and smoothed. Too large a multiplier costs little reward, too small a one
-breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which an iteration under the
-aim takes back the share release/iterations·(1 − J_C / aim): over the budget, as steps settle. Scale-free control and
-caution are this project's; see docs/parts.md.
+breaks the limit; so λ starts above what the controller asks for, by `gains.caution`, of which every iteration takes
+back the share release/iterations·room: over the budget, as steps settle. Room is 1 where J_C and its excursion are a
+whole margin under the limit, 0 at the limit or over it. Scale-free control, caution and excursions are this project's;
+see docs/parts.md.
 """
 
 from collections.abc import Callable
@@ -30,7 +33,7 @@ from marvel_jax.hyper import Hyper
 from marvel_jax.problem import Problem
 
 SMALLEST_RATIO = 1e-3  # of ρ, whose logarithm is averaged
-SPREAD_MEMORY = 0.9  # of J_C's mean and variance: about ten iterations
+EXCURSION_MEMORY = 0.95  # per iteration
 
 
 class State(struct.PyTreeNode):
@@ -42,7 +45,7 @@ class State(struct.PyTreeNode):
       cosine: `[]` moving average of cos φ.
       caution: `[]` what is left of the start above the controller's multiplier.
       cost: `[]` moving average of J_C.
-      variance: `[]` moving average of J_C's squared distance from `cost`.
+      excursion: `[]` how far J_C lately rose above that.
       iteration: `[]` calls so far.
     """
 
@@ -51,7 +54,7 @@ class State(struct.PyTreeNode):
     cosine: jax.Array
     caution: jax.Array
     cost: jax.Array
-    variance: jax.Array
+    excursion: jax.Array
     iteration: jax.Array
 
 
@@ -99,7 +102,7 @@ def update(
         scale, feed_forward = state.ratio, state.cosine
 
     state = _watch(hyper, problem, state, episode_cost, first)
-    aim = _aim(hyper, problem, state)
+    aim = problem.cost_limit - _margin(hyper, problem, state)
     unit = jnp.maximum(aim, 1.0)  # a limit of 0 has no multiples
     relative_cost = jnp.minimum(episode_cost, aim + hyper.gains.largest_excess * unit) / unit
     step = multipliers.UPDATES[hyper.method.multiplier]
@@ -110,28 +113,35 @@ def update(
         "integral_gain": controller.gains[1],
         "derivative_gain": controller.gains[2],
     }
-    slack = jnp.clip((aim - episode_cost) / unit, 0.0, 1.0)
-    released = jnp.minimum(1.0, hyper.gains.release / hyper.online.iterations * slack)
+    room = _room(hyper, problem, state, episode_cost, aim)
+    released = jnp.minimum(1.0, hyper.gains.release / hyper.online.iterations * room)
     caution = state.caution * (1 - released)
     next_state = state.replace(controller=controller, caution=caution, iteration=state.iteration + 1)
     return next_state, scale * (controller.value + caution), metrics
 
 
 def _watch(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array, first: jax.Array) -> State:
-    """Moving averages of J_C and of its spread. The spread starts where the margin is at its largest."""
-    started = (hyper.gains.margin * problem.cost_limit / jnp.maximum(hyper.gains.deviations, 1e-6)) ** 2
-    distance = jnp.where(first, 0.0, episode_cost - state.cost)
-    variance = jnp.where(first, started, SPREAD_MEMORY * state.variance + (1 - SPREAD_MEMORY) * distance**2)
-    return state.replace(
-        cost=jnp.where(first, episode_cost, state.cost + (1 - SPREAD_MEMORY) * distance), variance=variance
-    )
+    """J_C's moving average, and how far it lately rose above it: at first, as far as leaves the whole margin."""
+    before = jnp.where(first, episode_cost, state.cost)
+    unknown = hyper.gains.margin * problem.cost_limit / jnp.maximum(hyper.gains.excursions, 1e-6)
+    excursion = jnp.where(first, unknown, EXCURSION_MEMORY * state.excursion)
+    cost = hyper.gains.smoothing * before + (1 - hyper.gains.smoothing) * episode_cost
+    return state.replace(cost=cost, excursion=jnp.maximum(excursion, episode_cost - before))
 
 
-def _aim(hyper: Hyper, problem: Problem, state: State) -> jax.Array:
-    """The cost that the controller aims at."""
-    margin = hyper.gains.margin * problem.cost_limit
-    spread = hyper.gains.deviations * jnp.sqrt(state.variance)
-    return problem.cost_limit - jnp.where(hyper.gains.deviations > 0, jnp.minimum(spread, margin), margin)
+def _margin(hyper: Hyper, problem: Problem, state: State) -> jax.Array:
+    """How far under the cost limit the controller aims."""
+    most = hyper.gains.margin * problem.cost_limit
+    fixed = hyper.gains.excursions <= 0
+    return jnp.where(fixed, most, jnp.minimum(most, hyper.gains.excursions * state.excursion))
+
+
+def _room(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array, aim: jax.Array) -> jax.Array:
+    """How much of it there is under the limit, from 0 to 1."""
+    most = jnp.maximum(hyper.gains.margin * problem.cost_limit, 1e-6)
+    highest = jnp.maximum(state.cost, episode_cost) + hyper.gains.excursions * state.excursion
+    fixed = (aim - episode_cost) / jnp.maximum(aim, 1.0)
+    return jnp.clip(jnp.where(hyper.gains.excursions > 0, (problem.cost_limit - highest) / most, fixed), 0.0, 1.0)
 
 
 def _gradients(

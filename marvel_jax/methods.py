@@ -29,7 +29,8 @@ class Recipe:
 
 _SET_STEP = {"online.policy_change": 0.0, "online.recovery": 1.0, "online.settling": 0.0}
 _NO_FADING = {"online.offline_fading": 0.0}
-_PLAIN = {"gains.caution": 0.0, **_SET_STEP, **_NO_FADING}
+_FIXED_MARGIN = {"gains.excursions": 0.0}
+_PLAIN = {"gains.caution": 0.0, **_FIXED_MARGIN, **_SET_STEP, **_NO_FADING}
 _NO_MPA = {"method.multiplier_alignment": "off", **_PLAIN}
 _OFFLINE_NETWORKS = {**_NO_MPA, "method.critics": "offline"}
 _PAPER = {**_OFFLINE_NETWORKS, "method.offline_fraction": 0.0, "alignment.reward_aggregation": "min"}
@@ -49,6 +50,9 @@ METHODS: dict[str, Recipe] = {
     ),
     "marvel-no-settling": Recipe("marvel, but the policy's steps stay as large to the end", {"online.settling": 0.0}),
     "marvel-no-caution": Recipe("marvel, but λ starts where the controller puts it", {"gains.caution": 0.0}),
+    "marvel-fixed-margin": Recipe(
+        "marvel, but it aims as far under the limit however little costs vary", _FIXED_MARGIN
+    ),
     "marvel-no-fading": Recipe("marvel, but half of each batch is offline data to the end", _NO_FADING),
     "marvel-feed-forward": Recipe(
         "marvel, but the pre-aligned multiplier is only added to the controller's",

@@ -106,10 +106,10 @@ class Gains:
     derivative: float = 0.0
     """K_d, per relative rise of cost."""
     margin: float = 0.4
-    """The controller aims at (1 − margin) times the cost limit, a share in [0, 1]."""
-    deviations: float = 0.0
-    """The margin is this many standard deviations of J_C, over the last iterations, where that is less; 0 leaves it as
-    it is."""
+    """How far under the cost limit the controller aims, at most, as a share of it in [0, 1]."""
+    excursions: float = 1.0
+    """How far under the cost limit the controller aims, in multiples of how far J_C lately rose above its mean; 0 is
+    always `margin`."""
     largest_excess: float = 1.0
     """Relative excess beyond which a cost counts no more: far over the limit a huge multiplier would not only bring
     the cost down but make the policy forget the reward."""
@@ -122,7 +122,7 @@ class Gains:
     caution: float = 0.5
     """How far above the controller's multiplier λ starts, in its unit."""
     release: float = 2.0
-    """An iteration without cost takes back 1/iterations of this of the caution, one at the aim or over it nothing: a
+    """An iteration without cost takes back 1/iterations of this of the caution, one at the limit or over it nothing: a
     whole budget without cost leaves about exp(−release)."""
     adaptation: float = 0.05
     """How fast adaptive PID changes its gains, per iteration."""
