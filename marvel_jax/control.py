@@ -137,7 +137,7 @@ def _margin(hyper: Hyper, problem: Problem, state: State) -> jax.Array:
 
 
 def _room(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array, aim: jax.Array) -> jax.Array:
-    """How much of it there is under the limit, from 0 to 1."""
+    """The room that costs leave under the limit, from 0 to 1."""
     most = jnp.maximum(hyper.gains.margin * problem.cost_limit, 1e-6)
     highest = jnp.maximum(state.cost, episode_cost) + hyper.gains.excursions * state.excursion
     fixed = (aim - episode_cost) / jnp.maximum(aim, 1.0)
