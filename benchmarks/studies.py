@@ -96,7 +96,7 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
     "mean-action": [{"sac.temperature": 0.05, "online.mean_action_episodes": episodes} for episodes in (0, 2)],
 }
 OF_PAPER = ("paper",)  # of method marvel-paper instead
-ALSO_LOOSE = ("loose-BallCircle", "margin-BallCircle")  # at twice the limit too
+ALSO_LOOSE = ("loose-BallCircle", "margin-BallCircle")  # parts that are run at twice the limit too
 # These from unsafe starts too, where a task has such.
 ALSO_UNSAFE = ("twins", "step", "recovery", "start", "share", "fading", "clone", "next", "room", "margin")
 # What is chosen from here on is chosen on seeds that no table has.

@@ -102,7 +102,7 @@ def update(
         scale, feed_forward = state.ratio, state.cosine
 
     state = _watch(hyper, problem, state, episode_cost, first)
-    aim = problem.cost_limit - _margin(hyper, problem, state)
+    aim, room = _aim(hyper, problem, state, episode_cost)
     unit = jnp.maximum(aim, 1.0)  # a limit of 0 has no multiples
     relative_cost = jnp.minimum(episode_cost, aim + hyper.gains.largest_excess * unit) / unit
     step = multipliers.UPDATES[hyper.method.multiplier]
@@ -113,7 +113,6 @@ def update(
         "integral_gain": controller.gains[1],
         "derivative_gain": controller.gains[2],
     }
-    room = _room(hyper, problem, state, episode_cost, aim)
     released = jnp.minimum(1.0, hyper.gains.release / hyper.online.iterations * room)
     caution = state.caution * (1 - released)
     next_state = state.replace(controller=controller, caution=caution, iteration=state.iteration + 1)
@@ -129,19 +128,16 @@ def _watch(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array
     return state.replace(cost=cost, excursion=jnp.maximum(excursion, episode_cost - before))
 
 
-def _margin(hyper: Hyper, problem: Problem, state: State) -> jax.Array:
-    """How far under the cost limit the controller aims."""
-    most = hyper.gains.margin * problem.cost_limit
-    fixed = hyper.gains.excursions <= 0
-    return jnp.where(fixed, most, jnp.minimum(most, hyper.gains.excursions * state.excursion))
-
-
-def _room(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array, aim: jax.Array) -> jax.Array:
-    """The room that costs leave under the limit, from 0 to 1."""
-    most = jnp.maximum(hyper.gains.margin * problem.cost_limit, 1e-6)
-    highest = jnp.maximum(state.cost, episode_cost) + hyper.gains.excursions * state.excursion
-    fixed = (aim - episode_cost) / jnp.maximum(aim, 1.0)
-    return jnp.clip(jnp.where(hyper.gains.excursions > 0, (problem.cost_limit - highest) / most, fixed), 0.0, 1.0)
+def _aim(hyper: Hyper, problem: Problem, state: State, episode_cost: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The cost that the controller aims at, and the room, from 0 to 1, by which caution is taken back."""
+    limit, most = problem.cost_limit, hyper.gains.margin * problem.cost_limit
+    excursion = hyper.gains.excursions * state.excursion
+    follows = hyper.gains.excursions > 0
+    aim = limit - jnp.where(follows, jnp.minimum(most, excursion), most)
+    highest = jnp.maximum(state.cost, episode_cost) + excursion
+    under_aim = (aim - episode_cost) / jnp.maximum(aim, 1.0)
+    room = jnp.where(follows, (limit - highest) / jnp.maximum(most, 1e-6), under_aim)
+    return aim, jnp.clip(room, 0.0, 1.0)
 
 
 def _gradients(

@@ -80,8 +80,8 @@ def iteration(
 
     Metrics, all `[]`: `reward` and `cost` per episode of all rollouts, `mean_action_cost` (NaN without such episodes),
     `constraint_cost` (what the controller sees), the `multiplier` in force during the updates, those of
-    `control.update`, `policy_change` and the `actor_learning_rate` it came from, `guide_stage`
-    with a guide, and the means of the update's own.
+    `control.update`, `policy_change` and the `actor_learning_rate` it came from, `guide_stage` with
+    a guide, and the means of the update's own.
     """
     mean_action = mean_action_episodes(hyper)
     played = rollout.episodes(env, problem, state.acting, iteration_keys(state)[0], mean_action)

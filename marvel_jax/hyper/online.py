@@ -108,8 +108,8 @@ class Gains:
     margin: float = 0.4
     """How far under the cost limit the controller aims, at most, as a share of it in [0, 1]."""
     excursions: float = 1.0
-    """How far under the cost limit the controller aims, in multiples of how far J_C lately rose above its mean; 0 is
-    always `margin`."""
+    """How far under the cost limit the controller aims, in multiples of how far J_C lately rose above its mean; caution
+    is taken back by the same measure. At 0 it is always `margin`."""
     largest_excess: float = 1.0
     """Relative excess beyond which a cost counts no more: far over the limit a huge multiplier would not only bring
     the cost down but make the policy forget the reward."""
