@@ -2,14 +2,17 @@
 
     uv run python benchmarks/comparison_report.py
 
-Writes `results/comparison/PART.md` and figures for every part there is, `limits.md` (each task's limits side by side)
-and `overall.md` (all tasks together).
+Writes `results/comparison/PART.md` and figures for every part there is, `limits.md` (each task's limits side by side),
+`overall.md` (all tasks together), and these tables into the documents that show them (docs_tables.py).
 """
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import docs_tables
 import matplotlib.pyplot as plt
 import numpy as np
 from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES, kind_of
@@ -29,7 +32,7 @@ def main() -> None:
     for part, found in cells.items():
         entries = [entry_of(found, method) for method in found["methods"]]
         result = comparison.compare(entries)
-        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}{of_then({part: found})}")
+        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}{notes({part: found})}")
         comparison_files.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
     (FOLDER / "limits.md").write_text(limits(cells))
@@ -40,6 +43,7 @@ def main() -> None:
             (FOLDER / f"{part}.md").write_text(text)
         elif kind_of(part) == "pairs":
             (FOLDER / f"{part}.md").write_text(pairs_table(found))
+    docs_tables.refresh()
 
 
 def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
@@ -50,17 +54,23 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
     )
 
 
-def of_then(cells: dict[str, Any]) -> str:
-    """Which cells have this project's methods with settings that are no longer their defaults."""
+def notes(cells: dict[str, Any]) -> str:
+    """What the tables of cells cannot say: where this project's methods have what is no longer their default, and which
+    cells are of another machine than others, on which the same seeds have other offline policies."""
+    then = _grouped(cells, lambda cell: [f"{k} {value:g}" for k, value in cell["methods"][DEFAULT]["settings"].items()])
+    lines = [f"{DEFAULT} and its variants have {what} in {where}: the default then." for what, where in then.items()]
+    machines = _grouped(cells, lambda cell: [cell["machine"]["cpu"].strip(), cell["machine"]["device"]])
+    lines += [f"{where}: {what}." for what, where in machines.items()]
+    return "".join(f"\n{line}\n" for line in lines)
+
+
+def _grouped(cells: dict[str, Any], words: Callable[[dict[str, Any]], list[str]]) -> dict[str, str]:
+    """The names of the cells by what is said of them."""
     parts: dict[str, list[str]] = {}
     for part, cell in cells.items():
-        settings = cell["methods"][DEFAULT]["settings"]
-        if settings:
-            parts.setdefault(", ".join(f"{path} {value:g}" for path, value in settings.items()), []).append(part)
-    return "".join(
-        f"\n{DEFAULT} and its variants have {settings} in {', '.join(of)}: the default then.\n"
-        for settings, of in parts.items()
-    )
+        if said := ", ".join(words(cell)):
+            parts.setdefault(said, []).append(part)
+    return {said: ", ".join(names) for said, names in parts.items()}
 
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
@@ -90,7 +100,8 @@ def draw_curves(cell: dict[str, Any], path: Path) -> None:
 
 
 def limits(cells: dict[str, Any]) -> str:
-    """A table per task and kind of start that was run at several limits: a row per method, a column per limit."""
+    """A table per task and kind of start that was run at several limits: a row per method that all of them have, a
+    column per limit."""
     lines = ["# Limits side by side\n", "Final reward, final cost, violation, and how many seeds end safe."]
     for task, start in sorted({(cell["task"], cell["start"]) for cell in cells.values()}):
         parts = {part: cell for part, cell in cells.items() if (cell["task"], cell["start"]) == (task, start)}
@@ -101,21 +112,21 @@ def limits(cells: dict[str, Any]) -> str:
         titles = (f"limit {cell['cost_limit']:g}" for cell in chosen)
         lines += [f"| method | {' | '.join(titles)} |", "|---|" + "---|" * len(chosen)]
         columns = [_short_rows(cell) for cell in chosen]
-        methods = max((list(cell["methods"]) for cell in chosen), key=len)
-        for name in ("start", *methods):
-            lines.append(f"| {name} | {' | '.join(column.get(name, '') for column in columns)} |")
-        lines += of_then(parts).splitlines()
+        for name in (name for name in columns[0] if all(name in column for column in columns)):
+            lines.append(f"| {name} | {' | '.join(column[name] for column in columns)} |")
+        lines += notes(parts).splitlines()
     return "\n".join(lines) + "\n"
 
 
 def _short_rows(cell: dict[str, Any]) -> dict[str, str]:
-    """What `limits` says of each method of a cell, and of the policies that it starts from."""
+    """What `limits` says of the policies that a cell starts from, and of each of its methods."""
     result = comparison.compare([entry_of(cell, method) for method in cell["methods"]])
     rows = [comparison_files.cells(row) for row in result["entries"]]
-    shown = ("final reward", "final cost", "violation", "safe seeds")
-    return {"start": rows[0]["start: reward / cost"]} | {
-        row["method"]: ", ".join(row[title] for title in shown) for row in rows
-    }
+    found = {"start": rows[0]["start: reward / cost"]}
+    for row, entry in zip(rows, result["entries"], strict=True):
+        cost = re.sub(r" \[.*?\]", "", row["final cost"])
+        found[row["method"]] = f"{row['final reward']}, {cost}, {row['violation']}, {entry['safe_seeds']}"
+    return found
 
 
 def overall(cells: dict[str, Any]) -> str:
@@ -128,8 +139,8 @@ def overall(cells: dict[str, Any]) -> str:
         for each in [*together, *([limit] for limit in limits)]:
             chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
             shown = ", ".join(f"{limit:g}" for limit in each)
-            lines += [f"\n## {start} starts, cost limit {shown} ({', '.join(chosen)})\n", *_together(chosen)]
-        lines += of_then(of_start).splitlines()
+            lines += [f"\n## {start} starts, cost limit {shown}\n", f"{', '.join(chosen)}\n", *_together(chosen)]
+        lines += notes(of_start).splitlines()
     return "\n".join(lines) + "\n"
 
 
