@@ -10,7 +10,7 @@ import jax
 import marvel_envs
 import numpy as np
 
-from marvel_jax import checkpoint, metrics, stages
+from marvel_jax import advice, checkpoint, metrics, stages
 from marvel_jax.config import RunConfig, find_task
 from marvel_jax.console import Reporter
 from marvel_jax.datasets import dataset as datasets
@@ -134,6 +134,7 @@ class Pipeline:
         if simulator is not None:
             stage = stages.in_simulator(stage, simulator)
         self.outcome.offline = self._evaluate(self.outcome.offline_actors, False, simulator)
+        self.reporter.say(advice.of_start(self.program.hyper, self.outcome.offline))
         state = self._run_stage(stage, stop, first)
         self.outcome.states[stage.name] = state
         self.outcome.final = self._evaluate(actors_of(state), True, simulator)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from command_line import TINY, marvel
 
-from marvel_jax import metrics
+from marvel_jax import Hyper, advice, methods, metrics, override
 from marvel_jax.datasets.dataset import shipped_path
+from marvel_jax.evaluate import Evaluation
 
 
 def test_run_folder_has_everything_and_the_summary_its_fields(finished):
@@ -60,12 +61,15 @@ def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
     command = [sys.executable, "-m", "marvel_jax", *options, "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
+    shown = []
     for line in process.stderr:
+        shown.append(line)
         if "5/50" in line:
             process.send_signal(signal.SIGINT)
             break
     message = process.stderr.read()
     assert process.wait() == 130
+    assert any(line.startswith("starting from reward") for line in shown)
     assert "marvel run --resume" in message
     assert not (out / "summary.json").exists()
     subprocess.run(
@@ -78,6 +82,15 @@ def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
     first, second = (metrics.read(p / "metrics.parquet").rows for p in (out, straight))
     key = lambda row: (row["seed"], row["iteration"])  # noqa: E731
     np.testing.assert_equal(sorted(first, key=key), sorted(second, key=key))
+
+
+def test_a_start_far_over_the_limit_comes_with_advice():
+    over = Evaluation(*(np.full((2, 3), value) for value in (1496.0, 92.0, 1400.0, 90.0)))
+    assert "reward 1496, cost 92.0 (limit 20): far over" in advice.of_start(Hyper(), over)
+    assert advice.of_start(Hyper(), over.replace(cost=over.cost / 4)).endswith("(limit 20)")
+    # Nothing that would be refused, or is done already.
+    for hyper in (override(Hyper(), algorithm="bc-safe"), methods.apply(Hyper(), "marvel-paper")):
+        assert "bc-safe" not in advice.of_start(hyper, over)
 
 
 def test_evaluate_and_plot_a_finished_run(finished, tmp_path, capsys):

@@ -1,0 +1,26 @@
+"""What to tell a user of the policies that finetuning starts from, before the online budget is spent on them."""
+
+import numpy as np
+
+from marvel_jax.evaluate import Evaluation
+from marvel_jax.hyper import Hyper
+
+FAR_OVER = 2.0  # times the cost limit
+
+
+def of_start(hyper: Hyper, start: Evaluation) -> str:
+    """Reward and cost of these policies; where they are far over the limit, what measured better than to go on.
+
+    Args:
+      hyper: Of the runs, with one cost limit.
+      start: Episodes of their policies, `[runs, episodes]`.
+    """
+    reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit)
+    said = f"starting from reward {reward:.0f}, cost {cost:.1f} (limit {limit:g})"
+    cloned = hyper.algorithm == "bc-safe" or hyper.method.actor == "random"
+    if cost <= FAR_OVER * limit or cloned or hyper.method.critics == "offline":
+        return said
+    return (
+        f"{said}: far over the limit. From there a clone of the data's safe episodes was the better start: "
+        "--algorithm bc-safe (docs/parts.md, When the offline policy breaks the limit)"
+    )
