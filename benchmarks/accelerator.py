@@ -262,17 +262,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(PARTS), nargs="*", default=list(PARTS))
     wanted = parser.parse_args().only
-    path = common.RESULTS / "accelerator.json"
-    parts = json.loads(path.read_text())["parts"] if path.exists() else {}
     for name in (name for name in PARTS if name in wanted):
-        clock, parts[name] = time.monotonic(), {}
+        clock, found = time.monotonic(), {}
         for label, value in PARTS[name]():
-            parts[name][label] = value
+            found[label] = value
             print(f"{label}: {json.dumps(value)}", flush=True)
-            common.write("accelerator", "python benchmarks/accelerator.py", {"parts": parts})
+            common.add("accelerator", "python benchmarks/accelerator.py", {name: found})
         print(f"{name}: {time.monotonic() - clock:.0f} s", flush=True)
-    if "updates" in parts:
-        draw(parts, path.with_suffix(".png"))
+    if "updates" in (parts := common.parts_of("accelerator")):
+        draw(parts, common.RESULTS / "accelerator.png")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,22 @@ def write(name: str, command: str, result: dict[str, Any]) -> Path:
     return path
 
 
+def parts_of(name: str) -> dict[str, Any]:
+    """The parts that `results/NAME.json` has; none without the file."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["parts"] if path.exists() else {}
+
+
+def add(name: str, command: str, parts: dict[str, Any]) -> dict[str, Any]:
+    """Adds parts to those of `results/NAME.json`, each with the machine that measured it; returns all."""
+    path = RESULTS / f"{name}.json"
+    machines = json.loads(path.read_text())["machines"] if path.exists() else {}
+    machines |= dict.fromkeys(parts, machine())
+    found = parts_of(name) | parts
+    path.write_text(as_text({"command": command, "machines": machines, "parts": found}))
+    return found
+
+
 def as_text(result: dict[str, Any]) -> str:
     """JSON that can be read and compared line by line, with lists of numbers on one line."""
     text = json.dumps(result, indent=1) + "\n"

@@ -10,7 +10,6 @@ Sizes at which a single step of all takes over four seconds are left out, and so
 `results/environments.json` task by task, with `environments.png`. Twenty minutes on two cores.
 """
 
-import json
 import os
 import sys
 import time
@@ -123,11 +122,8 @@ def draw(found: dict[str, Any]) -> None:
 
 def main() -> None:
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    path = common.RESULTS / "environments.json"
-    found = json.loads(path.read_text())["tasks"] if path.exists() else {}
     for task in sys.argv[1:] or TASKS:
-        found[task] = measure(task)
-        common.write("environments", "python benchmarks/environments.py", {"tasks": found})
+        found = common.add("environments", "python benchmarks/environments.py", {task: measure(task)})
         rates = {n: round(e["steps_per_second"]) for n, e in found[task]["ours"].items()}
         print(f"{task}: {rates}, simulator {found[task]['simulator']:.0f}", flush=True)
         draw(found)

@@ -176,14 +176,16 @@ def main() -> None:
     ]
     for row in rows:
         print(f"{row['peer']:16} {row['our_work']:60} {row['ratio']['median']:.2f}")
-    file = common.RESULTS / "peers.json"
-    before = json.loads(file.read_text()) if file.exists() else {"compared": [], "peak_memory_mib": {}}
-    others = set(REQUIREMENTS) - set(options.peers)
-    kept = [row for row in before["compared"] if row["peer"] in others]
-    memory |= {name: mib for name, mib in before["peak_memory_mib"].items() if name in others}
-    requirements = {name: [*first, *alone] for name, (first, alone) in REQUIREMENTS.items()}
-    found = {"requirements": requirements, "peak_memory_mib": memory, "compared": [*kept, *rows]}
-    common.write("peers", f"python benchmarks/peers.py --crax CHECKOUT --rounds {options.rounds}", found)
+    parts = {
+        name: {
+            "requirements": [requirement for some in REQUIREMENTS[name] for requirement in some],
+            "rounds": options.rounds,
+            "peak_memory_mib": {"theirs": memory[name], "ours": memory[OURS]},
+            "compared": [row for row in rows if row["peer"] == name],
+        }
+        for name in options.peers
+    }
+    common.add("peers", f"python benchmarks/peers.py --crax CHECKOUT --rounds {options.rounds}", parts)
 
 
 if __name__ == "__main__":

@@ -97,12 +97,10 @@ def memory() -> dict[str, Any]:
 
 
 def main() -> None:
-    path = common.RESULTS / "sweeps.json"
-    parts = json.loads(path.read_text())["parts"] if path.exists() else {}
     for name in sys.argv[1:] or ("memory", "many", "seeds"):
-        parts[name] = {"seeds": seeds, "many": many, "memory": memory}[name]()
-        print(name, json.dumps(parts[name]), flush=True)
-        common.write("sweeps", "python benchmarks/sweeps.py", {"parts": parts})
+        found = {"seeds": seeds, "many": many, "memory": memory}[name]()
+        print(name, json.dumps(found), flush=True)
+        common.add("sweeps", "python benchmarks/sweeps.py", {name: found})
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def critics() -> None:
 
 
 def throughput() -> None:
-    result = load("throughput")
+    machines, result = load("throughput").get("machines", {}), common.parts_of("throughput")
     if not result:
         return
-    print(f"\n{result['machine']['cpu']}, {result['machine']['cores']} cores\n")
+    print("\n" + ", ".join(f"{part}: {machine['cpu']}" for part, machine in machines.items()) + "\n")
     print("| update | updates/s | share of the matmul rate |\n|---|---|---|")
     for name, entry in result["updates"].items():
         print(f"| {name} | {entry['updates_per_second']['median']:,.0f} | {entry['share_of_matmul_rate']:.0%} |")
@@ -56,14 +56,14 @@ def environments() -> None:
         errors += (found["reward_error"], found["observation_error"])
         print(f"| {task} | {' | '.join(f'{error:.0e}' for error in errors)} | {found['cost_agreement']:.0%} |")
     print("\n| task | seed | reward here | there | cost here | there |\n|---|---|---|---|---|---|")
-    transfer = load("transfer").get("tasks", {})
+    transfer = common.parts_of("transfer")
     for task in (task for task in TASKS if task in transfer):
         for row in transfer[task]["per_seed"]:
             numbers = (row["reward"], row["simulator"]["reward"], row["cost"], row["simulator"]["cost"])
             print(f"| {task} | {row['seed']} | {' | '.join(f'{number:.1f}' for number in numbers)} |")
     print("\n| task | 1 | 64 | 1,024 | 4,096 | simulator | ratio at 1,024 | compile, s |")
     print("|---|---|---|---|---|---|---|---|")
-    speeds = load("environments").get("tasks", {})
+    speeds = common.parts_of("environments")
     for task in (task for task in TASKS if task in speeds):
         sizes, simulator = speeds[task]["ours"], speeds[task]["simulator"]
         rates = [short(sizes[n]["steps_per_second"]) if n in sizes else "–" for n in ("1", "64", "1024", "4096")]
@@ -75,18 +75,18 @@ def environments() -> None:
 
 def accelerator() -> None:
     """What one accelerator does with how many seeds and environments."""
-    result = load("accelerator")
+    machines, result = load("accelerator").get("machines", {}), common.parts_of("accelerator")
     if not result:
         return
-    print(f"\n{result['machine']['device']}\n")
+    print("\n" + ", ".join(f"{part}: {machine['device']}" for part, machine in machines.items()) + "\n")
     print("| update | updates/s | ms for all | kernels | µs per kernel |\n|---|---|---|---|---|")
-    for label, entry in result["parts"]["updates"].items():
+    for label, entry in result["updates"].items():
         rate = entry["updates_per_second"]["median"]
         seconds, kernels = int(label.split("/")[2].split()[0]) / rate, entry["kernels_per_update"]
         print(f"| {label} | {rate:,.0f} | {1e3 * seconds:.2f} | {kernels} | {1e6 * seconds / kernels:.1f} |")
-    for label, entry in result["parts"].get("environments", {}).items():
+    for label, entry in result.get("environments", {}).items():
         print(label, short(entry["steps_per_second"]))
-    for label, run in result["parts"].get("runs", {}).items():
+    for label, run in result.get("runs", {}).items():
         print(label, run["wall_seconds"], run["seconds"], run["final"], run["safe_seeds"], run["violation"])
     for label, entry in load("agreement").get("subjects", {}).items():
         print(label, entry)

@@ -217,12 +217,9 @@ def main() -> None:
         result["import_and_command_seconds"] = import_times()
         shutil.rmtree(cache)
     print(json.dumps(result, indent=1))
-    saved = common.RESULTS / "throughput.json"
-    before = json.loads(saved.read_text()) if saved.exists() else {}
-    result = {part: value for part, value in before.items() if part not in ("command", "machine")} | result
-    common.write("throughput", "python benchmarks/throughput.py", result)
-    if {"updates", "seeds"} <= set(result):
-        draw(result, common.RESULTS / "throughput.png")
+    parts = common.add("throughput", "python benchmarks/throughput.py", result)
+    if {"updates", "seeds"} <= set(parts):
+        draw(parts, common.RESULTS / "throughput.png")
 
 
 if __name__ == "__main__":

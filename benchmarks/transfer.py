@@ -48,13 +48,11 @@ def measure(task: str, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    path = common.RESULTS / "transfer.json"
-    found = json.loads(path.read_text())["tasks"] if path.exists() else {}
     for task in sys.argv[1:] or TASKS:
         with tempfile.TemporaryDirectory() as folder:
-            found[task] = measure(task, Path(folder))
-        common.write("transfer", "python benchmarks/transfer.py", {"tasks": found})
-        for row in found[task]["per_seed"]:
+            found = measure(task, Path(folder))
+        common.add("transfer", "python benchmarks/transfer.py", {task: found})
+        for row in found["per_seed"]:
             there = row["simulator"]
             print(f"{task} seed {row['seed']}: reward {row['reward']:.1f} here, {there['reward']:.1f} there; ", end="")
             print(f"cost {row['cost']:.1f} here, {there['cost']:.1f} there", flush=True)
