@@ -27,7 +27,9 @@ import numpy as np
 from flax import linen as nn
 from updates import learners, of_seeds
 
+from marvel_jax.algorithms import sac_lag
 from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.learners import follow, minimize
 from marvel_jax.transitions import Transition
 
 matplotlib.use("Agg")
@@ -36,7 +38,7 @@ import matplotlib.pyplot as plt
 ROUNDS = 5
 Changes = Callable[[tuple[int, ...]], dict[str, Any]]  # of the problem, for hidden sizes
 GAIN_SHAPES = {(64, 64): (128, 500), (256, 256): (256, 60)}  # hidden sizes: batch size, updates per measurement
-PARTS = ["updates", "normalization", "products", "seeds", "start"]
+PARTS = ["updates", "remainder", "normalization", "products", "seeds", "start"]
 
 
 def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
@@ -113,6 +115,40 @@ def update_rates(data: Transition) -> dict[str, Any]:
                     "matmul_gflops_per_second": gigaflops,
                     "share_of_matmul_rate": share,
                 }
+    return result
+
+
+def optimizers_and_targets(state: sac_lag.State, key: jax.Array, steps: int, data: Transition) -> sac_lag.State:
+    """What is left of `steps` updates where gradients cost nothing."""
+    del key, data
+
+    def one(state: sac_lag.State, _: None) -> tuple[sac_lag.State, None]:
+        moved = {
+            name: minimize(getattr(state, name), lambda params: sum(map(jnp.sum, jax.tree.leaves(params))), 1e-4)[0]
+            for name in ("actor", "reward_critic", "cost_critic")
+        }
+        moved |= {name: follow(moved[name], 0.005) for name in ("reward_critic", "cost_critic")}
+        return state.replace(**moved), None
+
+    return jax.lax.scan(one, state, None, length=steps)[0]
+
+
+def remainder(data: Transition) -> dict[str, Any]:
+    """What of SAC-Lag's update at hidden 256 is not matrix products: shares of its time."""
+    result = {}
+    for batch_size in (64, 256):
+        works = {}
+        for name, changes in (("whole", {}), ("without layer normalization", {"critic_layer_norm": False})):
+            init, updates, _ = learners((256, 256), batch_size, only="SAC-Lag", **changes)["SAC-Lag"]
+            works[name] = of_seeds(init, updates, 1, 100, data)
+            works.setdefault("optimizers and targets alone", of_seeds(init, optimizers_and_targets, 1, 100, data))
+        rates = alternate(works)
+        whole = rates["whole"]["median"]
+        result[f"batch {batch_size}"] = {
+            "updates_per_second": rates,
+            "share_of_layer_normalization": 1 - whole / rates["without layer normalization"]["median"],
+            "share_of_optimizers_and_targets": whole / rates["optimizers and targets alone"]["median"],
+        }
     return result
 
 
@@ -203,6 +239,8 @@ def main() -> None:
     result: dict[str, Any] = {}
     if "updates" in wanted:
         result["updates"] = update_rates(data)
+    if "remainder" in wanted:
+        result["remainder"] = remainder(data)
     if "normalization" in wanted:
         result["normalization"] = gains(data, lambda hidden: {"critic": FlaxCritic(hidden)}, lambda _: {})
     if "products" in wanted:
