@@ -138,8 +138,8 @@ def remainder(data: Transition) -> dict[str, Any]:
     result = {}
     for batch_size in (64, 256):
         works = {}
-        for name, changes in (("whole", {}), ("without layer normalization", {"critic_layer_norm": False})):
-            init, updates, _ = learners((256, 256), batch_size, only="SAC-Lag", **changes)["SAC-Lag"]
+        for name, normalized in (("whole", True), ("without layer normalization", False)):
+            init, updates, _ = learners((256, 256), batch_size, only="SAC-Lag", critic_layer_norm=normalized)["SAC-Lag"]
             works[name] = of_seeds(init, updates, 1, 100, data)
             works.setdefault("optimizers and targets alone", of_seeds(init, optimizers_and_targets, 1, 100, data))
         rates = alternate(works)

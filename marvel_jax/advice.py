@@ -18,7 +18,7 @@ def of_start(hyper: Hyper, start: Evaluation) -> str:
     reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit)
     said = f"starting from reward {reward:.0f}, cost {cost:.1f} (limit {limit:g})"
     cloned = hyper.algorithm == "bc-safe" or hyper.method.actor == "random"
-    if cost <= FAR_OVER * limit or cloned or hyper.method.critics == "offline":
+    if cost <= FAR_OVER * max(limit, 1.0) or cloned or hyper.method.critics == "offline":
         return said
     return (
         f"{said}: far over the limit. From there a clone of the data's safe episodes was the better start: "
