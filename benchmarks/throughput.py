@@ -216,7 +216,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     updates = result["updates"]
     names = list(updates)
     left.barh(names, [100 * updates[n]["share_of_matmul_rate"] for n in names], color="C0")
-    left.axvline(70, color="#b00020", linestyle="--", linewidth=1)
+    left.axvline(80, color="#b00020", linestyle="--", linewidth=1)
     left.set_xlabel("% of the matmul rate of the same shape")
     left.invert_yaxis()
     left.tick_params(labelsize=7)
