@@ -45,19 +45,23 @@ def write(name: str, command: str, result: dict[str, Any]) -> Path:
     return path
 
 
+def read(name: str) -> dict[str, Any]:
+    """What `results/NAME.json` has; nothing without the file."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def parts_of(name: str) -> dict[str, Any]:
     """The parts that `results/NAME.json` has; none without the file."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text())["parts"] if path.exists() else {}
+    return read(name).get("parts", {})
 
 
 def add(name: str, command: str, parts: dict[str, Any]) -> dict[str, Any]:
     """Adds parts to those of `results/NAME.json`, each with the machine that measured it; returns all."""
-    path = RESULTS / f"{name}.json"
-    machines = json.loads(path.read_text())["machines"] if path.exists() else {}
-    machines |= dict.fromkeys(parts, machine())
-    found = parts_of(name) | parts
-    path.write_text(as_text({"command": command, "machines": machines, "parts": found}))
+    before = read(name)
+    machines = before.get("machines", {}) | dict.fromkeys(parts, machine())
+    found = before.get("parts", {}) | parts
+    (RESULTS / f"{name}.json").write_text(as_text({"command": command, "machines": machines, "parts": found}))
     return found
 
 

@@ -56,7 +56,7 @@ def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
 
 def notes(cells: dict[str, Any]) -> str:
     """What the tables of cells cannot say: where this project's methods have what is no longer their default, and which
-    cells are of another machine than others, on which the same seeds have other offline policies."""
+    machine made them, since on another kind the same seeds have other offline policies."""
     then = _grouped(cells, lambda cell: [f"{k} {value:g}" for k, value in cell["methods"][DEFAULT]["settings"].items()])
     lines = [f"{DEFAULT} and its variants have {what} in {where}: the default then." for what, where in then.items()]
     machines = _grouped(cells, lambda cell: [cell["machine"]["cpu"].strip(), cell["machine"]["device"]])

@@ -3,22 +3,15 @@
 uv run python benchmarks/tables.py
 """
 
-import json
-
 import common
 import numpy as np
 from marvel_envs import TASKS
 
 
-def load(part: str) -> dict:
-    path = common.RESULTS / f"{part}.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
 def critics() -> None:
     print("\n| task | critics | reward-Q: rank correlation | bias | cost-Q: rank correlation | bias |")
     print("|---|---|---|---|---|---|")
-    for task, entries in load("learning-critics").get("tasks", {}).items():
+    for task, entries in common.read("learning-critics").get("tasks", {}).items():
         for when, entry in entries.items():
             cells = []
             for name in ("reward", "cost"):
@@ -27,13 +20,13 @@ def critics() -> None:
                 cells += [f"{entry[name]['median_rank_correlation']:.2f}", f"{middle:+.1f}"]
             print(f"| {task} | {when} | {' | '.join(cells)} |")
     print("\nRank correlation of reward-Q after alignment from fresh critics, with returns over so many steps")
-    for task, entries in load("learning-critics").get("tasks", {}).items():
+    for task, entries in common.read("learning-critics").get("tasks", {}).items():
         ranks = entries["after, from fresh critics"]["reward"].get("rank_correlation_by_horizon", {})
         print(task, {steps: f"{np.nanmedian(values):.2f}" for steps, values in ranks.items()})
 
 
 def throughput() -> None:
-    machines, result = load("throughput").get("machines", {}), common.parts_of("throughput")
+    machines, result = common.read("throughput").get("machines", {}), common.parts_of("throughput")
     if not result:
         return
     print("\n" + ", ".join(f"{part}: {machine['cpu']}" for part, machine in machines.items()) + "\n")
@@ -51,7 +44,7 @@ def throughput() -> None:
 def environments() -> None:
     """Parity, transfer and speed of the tasks."""
     print("\n| task | position | velocity | reward | observation | cost agrees |\n|---|---|---|---|---|---|")
-    for task, found in load("velocity-parity").get("tasks", {}).items():
+    for task, found in common.read("velocity-parity").get("tasks", {}).items():
         errors = (found["position_error"]["p99"], found["velocity_error"]["p99"])
         errors += (found["reward_error"], found["observation_error"])
         print(f"| {task} | {' | '.join(f'{error:.0e}' for error in errors)} | {found['cost_agreement']:.0%} |")
@@ -75,7 +68,7 @@ def environments() -> None:
 
 def accelerator() -> None:
     """What one accelerator does with how many seeds and environments."""
-    machines, result = load("accelerator").get("machines", {}), common.parts_of("accelerator")
+    machines, result = common.read("accelerator").get("machines", {}), common.parts_of("accelerator")
     if not result:
         return
     print("\n" + ", ".join(f"{part}: {machine['device']}" for part, machine in machines.items()) + "\n")
@@ -88,7 +81,7 @@ def accelerator() -> None:
         print(label, short(entry["steps_per_second"]))
     for label, run in result.get("runs", {}).items():
         print(label, run["wall_seconds"], run["seconds"], run["final"], run["safe_seeds"], run["violation"])
-    for label, entry in load("agreement").get("subjects", {}).items():
+    for label, entry in common.read("agreement").get("subjects", {}).items():
         print(label, entry)
 
 

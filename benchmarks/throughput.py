@@ -1,4 +1,4 @@
-"""Speed: gradient updates, cost per seed, share of the matmul rate, start-up time, memory.
+"""Speed: gradient updates, their share of the matmul rate and what the rest is, cost per seed, start-up time, memory.
 
     uv run python benchmarks/throughput.py
 
@@ -141,7 +141,8 @@ def remainder(data: Transition) -> dict[str, Any]:
         for name, normalized in (("whole", True), ("without layer normalization", False)):
             init, updates, _ = learners((256, 256), batch_size, only="SAC-Lag", critic_layer_norm=normalized)["SAC-Lag"]
             works[name] = of_seeds(init, updates, 1, 100, data)
-            works.setdefault("optimizers and targets alone", of_seeds(init, optimizers_and_targets, 1, 100, data))
+            if normalized:
+                works["optimizers and targets alone"] = of_seeds(init, optimizers_and_targets, 1, 100, data)
         rates = alternate(works)
         whole = rates["whole"]["median"]
         result[f"batch {batch_size}"] = {
