@@ -3,7 +3,7 @@
     uv run python benchmarks/comparison.py search-BallCircle search-BallRun
     uv run python benchmarks/comparison.py BallCircle-20-safe BallRun-20-safe BallCircle-20-unsafe BallRun-20-unsafe
     uv run python benchmarks/comparison.py BallCircle-20-safe-32 BallRun-20-safe-32
-    uv run python benchmarks/comparison.py BallCircle-10-safe BallRun-10-safe BallCircle-40-safe BallRun-40-safe
+    uv run python benchmarks/comparison.py BallCircle-10,40-safe BallRun-10,40-safe
     uv run python benchmarks/comparison.py pairs-BallCircle release-BallCircle settling-BallRun step-DroneCircle
     uv run python benchmarks/comparison.py CarRun-20-untuned DroneRun-20-untuned DroneCircle-20-untuned
     uv run python benchmarks/comparison.py SwimmerVelocity-25-untuned HalfCheetahVelocity-25-untuned
@@ -13,13 +13,15 @@ A part is a sweep in --work; one that was interrupted goes on where it was. Its 
 
 pairs-TASK finetunes the policy of every offline algorithm with every online one, by method marvel.
 STUDY-TASK[-SEEDS] varies settings of a method: the lists of studies.py. Other parts are cells, TASK-LIMIT-START:
-offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Of a cell TASK-LIMIT-START-SEEDS only
-the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks without a search, every
+offline policies start safe (CPQ as it is) or unsafe (CPQ that breaks the limit). Several cells can be one sweep,
+TASK-LIMIT,LIMIT-START,START: accelerators do more runs at once in little more time. Of a cell TASK-LIMIT-START-SEEDS
+only the methods of MANY_SEEDS are run, with that many. Of a cell TASK-LIMIT-untuned, for tasks without a search, every
 method has its defaults. For a task without a dataset of its own one is made first. With --only METHODS a cell gets
 these, beside those that its file has if this machine is like the one that made it.
 """
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -29,6 +31,7 @@ from typing import Any, get_args
 import common
 import jax
 import numpy as np
+import pyarrow as pa
 from studies import ALSO_LOOSE, ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
 from marvel_jax import cli
@@ -38,6 +41,7 @@ from marvel_jax.hyper import OfflineName, OnlineName
 from marvel_jax.metrics import read_table
 from marvel_jax.report import comparison
 from marvel_jax.report.statistics import interval
+from marvel_jax.sweeps import fields
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.run import online_curves
 
@@ -93,8 +97,8 @@ VALUES = {
 }
 
 
-def sweep(work: Path, name: str, text: str) -> SweepFolder:
-    """Runs the sweep of a TOML text, or goes on with it."""
+def sweep(work: Path, name: str, text: str, share: Sequence[str] = ()) -> SweepFolder:
+    """Runs the sweep of a TOML text, or this process's `share` of it, or goes on with it."""
     out, file = work / name, work / f"{name}.toml"
     work.mkdir(parents=True, exist_ok=True)
     if (out / "sweep.json").exists():
@@ -102,8 +106,12 @@ def sweep(work: Path, name: str, text: str) -> SweepFolder:
     else:
         file.write_text(text)
         words = ["sweep", str(file), "--out", str(out), "--chunk", str(CHUNK)]
-    command(*words, "--quiet")
-    return SweepFolder(out)
+    command(*words, *share, "--quiet")
+    folder = SweepFolder(out)
+    if not folder.summary.exists():
+        print(f"{name}: this process is done, others are not")
+        sys.exit()
+    return folder
 
 
 def command(*words: str) -> None:
@@ -163,41 +171,55 @@ def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
     return [runs[number] | results[number] for number in sorted(results)]
 
 
-def cell(work: Path, part: str, only: Sequence[str]) -> dict[str, Any]:
-    """All methods on a task, at a limit, from one kind of start; or a few of them with more seeds; or `only` these."""
-    task, limit, start, *many = part.split("-")
-    seeds = int(many[0]) if many else SEEDS
+def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequence[str]) -> dict[str, Any]:
+    """All methods on a task, at limits, from kinds of start; or a few of them with more seeds; or `only` these."""
+    task, limits, starts, *many = part.split("-")
     best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
-    fixed: dict[str, Any] = {"cost_limit": float(limit), **(UNSAFE[task] if start == "unsafe" else {})}
     settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
     settings |= {method: best[method]["best"] for method in TUNED}
-    like_paper: dict[str, float] = best["marvel-paper"]["best"]
-    settings |= dict.fromkeys(LIKE_PAPER, like_paper)
+    settings |= dict.fromkeys(LIKE_PAPER, best["marvel-paper"]["best"])
     if many:
-        settings = {method: settings[method] for method in MANY_SEEDS}
-    file = FOLDER / f"{part}.json"
-    if only and file.exists() and (other := other_machine(file)):
-        sys.exit(f"{file.name} was made on {other}, where these seeds have other offline policies: omit --only.")
-    found = kept(part, settings, only or OWN)
-    methods = [method for method in only or settings if method not in found]
-    text = runs(task, methods, seeds) + table(fixed, "fixed")
+        seeds, settings = int(many[0]), {method: settings[method] for method in MANY_SEEDS}
+    points = {
+        "-".join([task, limit, start, *many]): point(task, float(limit), start)
+        for limit, start in itertools.product(limits.split(","), starts.split(","))
+    }
+    for file in (FOLDER / f"{name}.json" for name in points):
+        if only and file.exists() and (other := other_machine(file)):
+            sys.exit(f"{file.name} was made on {other}, where these seeds have other offline policies: omit --only.")
+    before = {name: kept(name, settings, seeds, only or OWN) for name in points}
+    methods = [method for method in only or settings if not all(method in found for found in before.values())]
+    text = runs(task, methods, seeds) + "".join(table(values, "[points]") for values in points.values())
     text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
-    folder = sweep(work, part + "".join(f"-{method}" for method in only), text)
-    found |= {method: outcome(folder, method, settings[method]) for method in methods}
-    found = {method: found[method] for method in settings if method in found}
-    start = ", ".join([start, *(f"{count} seeds" for count in many)])
-    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": EPISODES, "methods": found}
+    folder = sweep(work, part + "".join(f"-{method}" for method in only), text, share)
+    found = {}
+    for name, values in points.items():
+        new = before[name] | outcomes(folder, {method: settings[method] for method in methods}, **values)
+        start = ", ".join([name.split("-")[2], *(f"{count} seeds" for count in many)])
+        of_cell = {"task": task, "cost_limit": values["cost_limit"], "start": start, "episodes": EPISODES}
+        found[name] = of_cell | {"methods": {method: new[method] for method in settings if method in new}}
+    return found
 
 
-def kept(part: str, settings: dict[str, dict[str, float]], anew: Sequence[str] = OWN) -> dict[str, Any]:
-    """What the committed file has of methods with these settings, without those that are run `anew`: by default this
-    project's, since a change of ours does not touch the others'. Nothing, if another kind of machine made it."""
+def point(task: str, cost_limit: float, start: str) -> dict[str, float]:
+    """What tells a cell's runs from those of other cells of its task."""
+    unsafe = UNSAFE[task]
+    return {"cost_limit": cost_limit, **{name: fields.find(name).default for name in unsafe}} | (
+        unsafe if start == "unsafe" else {}
+    )
+
+
+def kept(part: str, settings: dict[str, dict[str, float]], seeds: int, anew: Sequence[str] = OWN) -> dict[str, Any]:
+    """What the committed file has of methods with these settings and as many seeds, without those that are run `anew`:
+    by default this project's, since a change of ours does not touch the others'. Nothing, if another kind of machine
+    made it."""
     file = FOLDER / f"{part}.json"
     if not file.exists() or other_machine(file):
         return {}
     before = json.loads(file.read_text())["methods"]
-    same = [method for method in settings if method in before and before[method]["settings"] == settings[method]]
-    return {method: before[method] for method in same if method not in anew}
+    there = {method: found for method, found in before.items() if len(found["seeds"]) + found["diverged"] == seeds}
+    same = [method for method in settings if method in there and there[method]["settings"] == settings[method]]
+    return {method: there[method] for method in same if method not in anew}
 
 
 def other_machine(file: Path) -> str | None:
@@ -211,11 +233,12 @@ def untuned(work: Path, part: str) -> dict[str, Any]:
     task, limit, start = part.split("-")
     reduced = REDUCED if task.endswith("Velocity") else {}
     seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
-    found = kept(part, {method: {} for method in UNTUNED})
+    found = kept(part, {method: {} for method in UNTUNED}, seeds)
     methods = [method for method in UNTUNED if method not in found]
     text = runs(task, methods, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
     folder = sweep(work, part, text + dataset(work, task))
-    found = {method: found.get(method) or outcome(folder, method, {}) for method in UNTUNED}
+    new = found | outcomes(folder, {method: {} for method in methods})
+    found = {method: new[method] for method in UNTUNED}
     return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
 
 
@@ -230,11 +253,20 @@ def dataset(work: Path, task: str) -> str:
     return table({task: json.dumps(str(made))}, "datasets")
 
 
-def outcome(folder: SweepFolder, method: str, settings: dict[str, float]) -> dict[str, Any]:
-    """What came of a method's runs in a sweep."""
-    of_method = [run for run in runs_of(folder) if run["method"] == method]
+def outcomes(folder: SweepFolder, settings: dict[str, dict[str, float]], **where: float) -> dict[str, Any]:
+    """What came of methods with these settings, in a sweep's runs `where` hyperparameters have these values."""
+    done, measured = runs_of(folder), folder.table("metrics")
+    here = [run for run in done if all(run[name] == value for name, value in where.items())]
+    return {
+        method: outcome([run for run in here if run["method"] == method], measured, settings[method])
+        for method in settings
+    }
+
+
+def outcome(of_method: Sequence[dict[str, Any]], measured: pa.Table, settings: dict[str, float]) -> dict[str, Any]:
+    """What came of a method's runs, with their sweep's metrics."""
     rows = [run for run in of_method if not run["diverged"]]
-    numbers, measured = [row["run"] for row in rows], folder.table("metrics")
+    numbers = [row["run"] for row in rows]
     curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
     limit, episodes = of_method[0]["cost_limit"], 5 * curves["cost"].shape[1]
     return {
@@ -291,12 +323,13 @@ def condensed(curve: np.ndarray) -> dict[str, list[float]]:
     return {name: [float(f"{x:.4g}") for x in values] for name, values in parts}
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "parts",
         nargs="+",
-        help=f"search-TASK, TASK-LIMIT-START[-SEEDS], pairs-TASK, or STUDY-TASK[-SEEDS] of {', '.join(STUDIES)}",
+        help="search-TASK, TASK-LIMIT[,LIMIT]-START[,START][-SEEDS], pairs-TASK, or STUDY-TASK[-SEEDS] of "
+        + ", ".join(STUDIES),
     )
     everyone = (*OWN, *TUNED, *LIKE_PAPER)
     parser.add_argument(
@@ -307,21 +340,39 @@ def main() -> None:
         metavar="METHOD",
         help="methods of cells to run, beside those that they have",
     )
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="of cells that do not name a number (default: 8)")
     parser.add_argument("--work", type=Path, default=Path("sweeps") / "comparison", help="folder of the sweeps")
+    for name, what in (("process", "number, from 0"), ("processes", "how many")):
+        parser.add_argument(f"--{name}", help=f"{what}: processes with this same command share the work of cells")
     given = parser.parse_args()
-    if given.only and not all(kind_of(part) is None and not part.endswith("-untuned") for part in given.parts):
-        parser.error("--only is for cells TASK-LIMIT-safe and TASK-LIMIT-unsafe")
-    words = "".join(f" {word}" for word in ("--only", *given.only)) if given.only else ""
+    for_cells = given.only or given.process or given.seeds != SEEDS
+    if for_cells and not all(is_cell(part) for part in given.parts):
+        parser.error("--only, --seeds and --process are for cells TASK-LIMIT-safe and TASK-LIMIT-unsafe")
+    return given
+
+
+def is_cell(part: str) -> bool:
+    return kind_of(part) is None and not part.endswith("-untuned")
+
+
+def main() -> None:
+    given = options()
+    words = f" --seeds {given.seeds}" if given.seeds != SEEDS else ""
+    words += " --only " + " ".join(given.only) if given.only else ""
+    share = [] if given.process is None else ["--process", given.process, "--processes", given.processes]
     for part in given.parts:
         kind = kind_of(part)
         if kind in ("search", "pairs"):
-            result = {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))
+            found = {part: {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))}
         elif kind:
-            result = study(given.work, kind, part)
+            found = {part: study(given.work, kind, part)}
+        elif is_cell(part):
+            found = cells(given.work, part, given.only, given.seeds, share)
         else:
-            result = untuned(given.work, part) if part.endswith("-untuned") else cell(given.work, part, given.only)
+            found = {part: untuned(given.work, part)}
         FOLDER.mkdir(exist_ok=True)
-        common.write(f"comparison/{part}", f"python benchmarks/comparison.py {part}{words}", result)
+        for name, result in found.items():
+            common.write(f"comparison/{name}", f"python benchmarks/comparison.py {part}{words}", result)
         print(f"{part}: done", flush=True)
 
 

@@ -151,7 +151,10 @@ def _run(
         reporter.say(
             f"{runs} runs in {len(parts)} groups; {programs.count} programs to compile, one per stage of each group"
         )
-        sizes, _ = memory.choose_sizes(parts, programs, options.chunk, reporter.say)
+        if options.chunk is None:
+            sizes, _ = memory.choose_sizes(parts, programs, None, reporter.say)
+        else:  # whatever the programs need: each is compiled when its chunk comes
+            sizes = memory.sizes_by_shape(parts, programs, options.chunk)
         folder.create(request, points, parts, sizes)
     _wait_for(folder.plan)
     planned, sizes = folder.read_plan()
@@ -163,6 +166,8 @@ def _run(
     except Interrupted:
         print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {path}", file=sys.stderr)
         return 130
+    finally:
+        programs.stop_compiling()  # what was begun ahead
     if not all(folder.done(chunk) for chunk in chunks):
         reporter.say("this process is done; the last of them writes the summary")
         return 0

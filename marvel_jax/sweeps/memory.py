@@ -44,7 +44,7 @@ def choose_sizes(
     Raises:
       UserError: If not even one run fits.
     """
-    first_sizes = [_first_size(group, programs, index, asked) for index, group in enumerate(parts)]
+    first_sizes = sizes_by_shape(parts, programs, asked)
     try:
         if programs.all_kept:  # all at once, where the hardware compiles side by side
             for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
@@ -53,6 +53,11 @@ def choose_sizes(
     except BaseException:  # Ctrl-C among them: the process would go on compiling before it ends
         programs.stop_compiling()
         raise
+
+
+def sizes_by_shape(parts: Sequence[Group], programs: Programs, asked: int | None) -> list[int]:
+    """The chunk size of each group by the shapes of the states alone, without compiling anything. Raises likewise."""
+    return [_first_size(group, programs, index, asked) for index, group in enumerate(parts)]
 
 
 def _settle_sizes(

@@ -61,6 +61,8 @@ def run(
         for place, chunk in enumerate(mine, 1):
             if not folder.done(chunk):
                 program = programs.get(chunk.group, chunk.size)
+                if jax.default_backend() != "cpu":  # where the runs need the host's cores themselves
+                    _compile_ahead(folder, programs, chunk, mine[place:])
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
                     seconds.update(_run_chunk(folder, chunk, programs, watcher, stop, choice))
@@ -72,6 +74,17 @@ def run(
                     ) from None
                 done += len(chunk.runs)
     return dict(seconds)
+
+
+def _compile_ahead(folder: SweepFolder, programs: Programs, now: Chunk, later: Sequence[Chunk]) -> None:
+    """Begins to compile, in the background, what the next group needs."""
+    for chunk in later:
+        if chunk.group != now.group and not folder.done(chunk):
+            program = programs.get(chunk.group, chunk.size)
+            # Offline states are most often there by then, of an earlier group.
+            names = [stage.name for stage in program.plan if stage.name != stages.PRETRAIN]
+            program.compile_ahead(programs.batch(chunk.group, chunk.size, chunk.runs), names)
+            return
 
 
 def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
