@@ -146,11 +146,16 @@ class Program:
         return evaluate(self.env, from_environment(self.env, hyper), actor, key, hyper.evaluation_episodes)
 
 
+def host_is_free() -> bool:
+    """Whether the host's cores can compile while runs go on: on a CPU these need them themselves."""
+    return jax.default_backend() != "cpu"
+
+
 @functools.cache
 def _compilers() -> ThreadPoolExecutor:
-    """Threads that compile. Accelerators leave the host's cores to them; on a CPU the runs need those themselves."""
+    """Threads that compile."""
     cores = os.cpu_count() or 1
-    return ThreadPoolExecutor(1 if jax.default_backend() == "cpu" else max(1, cores // 2), "compile")
+    return ThreadPoolExecutor(max(1, cores // 2) if host_is_free() else 1, "compile")
 
 
 def _start_of(stage: Stage) -> Callable[[Batch, dict[str, Any]], Any]:

@@ -16,11 +16,14 @@ from command_line import TINY_SWEEP, marvel
 
 from marvel_jax import checkpoint, experiment
 from marvel_jax.errors import UserError
+from marvel_jax.program import Program
 from marvel_jax.rollout import episodes
-from marvel_jax.sweeps import memory, programs, run
+from marvel_jax.sweeps import memory, plan, programs, run
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.common import CommonStages
 from marvel_jax.sweeps.folder import SweepFolder
+from marvel_jax.sweeps.programs import Programs
+from marvel_jax.sweeps.request import Request
 
 ASKED = ("sweep", "--tasks", "BallRun", "--seeds", "3", "--product", "cost_limit=5,20", *TINY_SWEEP)
 
@@ -107,6 +110,20 @@ def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alo
     chex.assert_trees_all_equal(tables(alone)[0]["reward"], results["reward"][4:])
     of_last = [loss for number, loss in zip(measured["run"], measured["reward_loss"], strict=True) if number >= 4]
     chex.assert_trees_all_equal(tables(alone)[1]["reward_loss"], of_last)
+
+
+def test_the_next_groups_programs_are_compiled_ahead(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(Program, "compile_ahead", lambda self, batch, names: begun.append((self.hyper, names)))
+    request = requests.checked(Request(("BallRun",), ("marvel", "marvel-no-caution", "warm-start"), seeds=2))
+    parts = plan.groups(request, requests.expand(request))  # the first two in one
+    folder, first, second, last = SweepFolder(tmp_path), *plan.chunks(parts, [2, 2])
+    run._compile_ahead(folder, Programs(request, parts), first, [second, last])
+    assert begun == [(last.runs[0].point.hyper, ["finetune"])]
+    (tmp_path / "results").mkdir()
+    folder._part("results", last.number).touch()  # done: there is nothing ahead
+    run._compile_ahead(folder, Programs(request, parts), first, [second, last])
+    assert len(begun) == 1
 
 
 def test_points_are_compared_limit_by_limit(whole, capsys):

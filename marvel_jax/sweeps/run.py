@@ -16,7 +16,7 @@ from marvel_jax.errors import UserError
 from marvel_jax.interruption import StopRequest
 from marvel_jax.metrics import of_stage
 from marvel_jax.pipeline import Outcome, Pipeline
-from marvel_jax.program import Program
+from marvel_jax.program import Program, host_is_free
 from marvel_jax.report.summarize import violation
 from marvel_jax.simulate import actors_of
 from marvel_jax.sweeps.common import CommonStages, key
@@ -61,7 +61,7 @@ def run(
         for place, chunk in enumerate(mine, 1):
             if not folder.done(chunk):
                 program = programs.get(chunk.group, chunk.size)
-                if jax.default_backend() != "cpu":  # where the runs need the host's cores themselves
+                if host_is_free():
                     _compile_ahead(folder, programs, chunk, mine[place:])
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
