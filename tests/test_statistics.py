@@ -43,9 +43,10 @@ def test_one_task_s_stratum_is_the_plain_interval_and_strata_do_not_mix():
     values = GENERATOR.normal(size=(8, 3))
     for mine, other in zip(statistics.stratified_interval([values]), statistics.interval(values), strict=True):
         np.testing.assert_array_equal(mine, other)
-    # Two tasks without spread: resampled apart there is nothing to vary.
-    center, low, high = statistics.stratified_interval([np.zeros(4), np.ones(4)])
-    assert low == center == high == 0.5
+    # Two tasks without spread: resampled apart there is nothing to vary. Each is half of it, with more seeds as well.
+    for seeds in (4, 6, 7):
+        center, low, high = statistics.stratified_interval([np.zeros(4), np.ones(seeds)])
+        assert low == center == high == 0.5
 
 
 def test_performance_profile_counts_runs_above():

@@ -1,5 +1,6 @@
 """Statistics across seeds, with rliable's definitions (Agarwal et al., NeurIPS 2021), by percentile bootstrap."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import chex
@@ -32,15 +33,24 @@ def interval(values: chex.Array) -> Interval:
 
 
 def stratified_interval(values: Sequence[np.ndarray]) -> Interval:
-    """Interquartile mean of all runs of several tasks, `[seeds, ...]` each; every task's seeds are resampled apart."""
-    center = interquartile_mean(np.concatenate(values))
+    """Interquartile mean of all runs of several tasks, `[seeds, ...]` each; every task's seeds are resampled apart.
+
+    Tasks count alike: a run of one that has half as many seeds as another counts twice.
+    """
+    common = math.lcm(*(len(of_task) for of_task in values))
+
+    def together(each: Sequence[np.ndarray], axis: int) -> np.ndarray:
+        balanced = [np.repeat(of_task, common // of_task.shape[axis], axis=axis) for of_task in each]
+        return interquartile_mean(np.concatenate(balanced, axis=axis), axis=axis)
+
+    center = together(values, axis=0)
     if all(len(of_task) == 1 for of_task in values):
         return center, center, center
     generator = np.random.default_rng(0)
     which = [generator.integers(0, len(of_task), (RESAMPLES, len(of_task))) for of_task in values]
     pieces = min(RESAMPLES, 1 + RESAMPLES * sum(of_task.size for of_task in values) // AT_ONCE)
     draws = [
-        interquartile_mean(np.concatenate([v[rows] for v, rows in zip(values, part, strict=True)], axis=1), axis=1)
+        together([v[rows] for v, rows in zip(values, part, strict=True)], axis=1)
         for part in zip(*(np.array_split(rows, pieces) for rows in which), strict=True)
     ]
     return center, *_ends(np.concatenate(draws))
