@@ -21,59 +21,21 @@ these, beside those that its file has if this machine is like the one that made 
 """
 
 import argparse
-import itertools
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import common
-import jax
 import numpy as np
-import pyarrow as pa
+from comparison_cells import DEFAULT, LIKE_PAPER, OWN, REDUCED, SEEDS, TUNED, UNSAFE, cells, untuned
+from comparison_sweeps import FOLDER, VALUES, dataset, runs, runs_of, sweep, table
 from studies import ALSO_LOOSE, ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
-from marvel_jax import cli
 from marvel_jax.config import find_task
-from marvel_jax.datasets.dataset import shipped_path
 from marvel_jax.hyper import OfflineName, OnlineName
-from marvel_jax.metrics import read_table
 from marvel_jax.report import comparison
-from marvel_jax.report.statistics import interval
-from marvel_jax.sweeps import fields
-from marvel_jax.sweeps.folder import SweepFolder
-from marvel_jax.sweeps.run import online_curves
 
-SEEDS = 8
 PAIR_SEEDS = 4
-CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so that programs compile once for all parts
-# Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
-UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
-# This project's methods have their defaults everywhere.
-OWN = (
-    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
-    *("marvel-no-fading", "marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
-)
-TUNED = (
-    *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),
-    "paper-fixed-multiplier",
-)
-# What differs from the paper's in one part only has its settings.
-LIKE_PAPER = (
-    *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
-    *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
-)
-DEFAULT = "marvel"
-MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
-# On tasks without a search, and how much of what is done there.
-UNTUNED = (
-    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
-    "marvel-no-fading",
-    *("marvel-paper", "warm-start", "wsrl", "from-scratch"),
-)
-COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
-REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
 # The search: the same number of configurations for every method, on seeds that no comparison uses, each for as long as
 # in the comparison: less favours large steps.
 SEARCH = {"draws": 8, "seeds": 4, "seed": 100}
@@ -87,49 +49,6 @@ FIXED_RANGES = {
     "sac.actor_learning_rate": RANGES["sac.actor_learning_rate"],
     "gains.initial": "{ low = 0.03, high = 3.0, log = true }",
 }
-# Of a machine, what rounding depends on: after thousands of updates a seed's offline policy is another one elsewhere.
-ROUNDING = ("cpu", "device", "jaxlib")
-FOLDER = common.RESULTS / "comparison"
-EPISODES = 500  # online, of preset cpu
-VALUES = {
-    **{name: name for name in ("reward", "cost", "sampled_reward", "sampled_cost", "violation")},
-    **{"start_reward": "offline_reward", "start_cost": "offline_cost"},
-}
-
-
-def sweep(work: Path, name: str, text: str, share: Sequence[str] = ()) -> SweepFolder:
-    """Runs the sweep of a TOML text, or this process's `share` of it, or goes on with it."""
-    out, file = work / name, work / f"{name}.toml"
-    work.mkdir(parents=True, exist_ok=True)
-    if (out / "sweep.json").exists():
-        words = ["sweep", "--resume", str(out)]
-    else:
-        file.write_text(text)
-        words = ["sweep", str(file), "--out", str(out), "--chunk", str(CHUNK)]
-    command(*words, *share, "--quiet")
-    folder = SweepFolder(out)
-    if not folder.summary.exists():
-        print(f"{name}: this process is done, others are not")
-        sys.exit()
-    return folder
-
-
-def command(*words: str) -> None:
-    """`marvel WORDS`; ends this process where that one would end with an error."""
-    try:
-        cli.main(list(words))
-    except SystemExit as ended:
-        if ended.code:
-            sys.exit(ended.code)
-
-
-def runs(task: str, methods: Sequence[str], seeds: int) -> str:
-    """The head of a sweep's TOML text."""
-    return f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {seeds}\n'
-
-
-def table(values: dict[str, Any], name: str) -> str:
-    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
 
 
 def search(work: Path, task: str) -> dict[str, Any]:
@@ -162,121 +81,6 @@ def score(task: Any, run: dict[str, Any]) -> float:
         return -10.0
     over = run["violation"] + max(0.0, run["cost"] - task.cost_limit)
     return float(task.normalized_reward(run["reward"])) - over / task.cost_limit
-
-
-def runs_of(folder: SweepFolder) -> list[dict[str, Any]]:
-    """A dictionary per run: what it was and what came of it."""
-    runs = {row["run"]: row for row in read_table(folder.runs).to_pylist()}
-    results = {row["run"]: row for row in folder.table("results").to_pylist()}
-    return [runs[number] | results[number] for number in sorted(results)]
-
-
-def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequence[str]) -> dict[str, Any]:
-    """All methods on a task, at limits, from kinds of start; or a few of them with more seeds; or `only` these."""
-    task, limits, starts, *many = part.split("-")
-    best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
-    settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
-    settings |= {method: best[method]["best"] for method in TUNED}
-    settings |= dict.fromkeys(LIKE_PAPER, best["marvel-paper"]["best"])
-    if many:
-        seeds, settings = int(many[0]), {method: settings[method] for method in MANY_SEEDS}
-    points = {
-        "-".join([task, limit, start, *many]): point(task, float(limit), start)
-        for limit, start in itertools.product(limits.split(","), starts.split(","))
-    }
-    for file in (FOLDER / f"{name}.json" for name in points):
-        if only and file.exists() and (other := other_machine(file)):
-            sys.exit(f"{file.name} was made on {other}, where these seeds have other offline policies: omit --only.")
-    before = {name: kept(name, settings, seeds, only or OWN) for name in points}
-    methods = [method for method in only or settings if not all(method in found for found in before.values())]
-    text = runs(task, methods, seeds) + "".join(table(values, "[points]") for values in points.values())
-    text += "".join(table(settings[method], f"by_method.{method}") for method in methods)
-    folder = sweep(work, part + "".join(f"-{method}" for method in only), text, share)
-    found = {}
-    for name, values in points.items():
-        new = before[name] | outcomes(folder, {method: settings[method] for method in methods}, **values)
-        start = ", ".join([name.split("-")[2], *(f"{count} seeds" for count in many)])
-        of_cell = {"task": task, "cost_limit": values["cost_limit"], "start": start, "episodes": EPISODES}
-        found[name] = of_cell | {"methods": {method: new[method] for method in settings if method in new}}
-    return found
-
-
-def point(task: str, cost_limit: float, start: str) -> dict[str, float]:
-    """What tells a cell's runs from those of other cells of its task."""
-    unsafe = UNSAFE[task]
-    return {"cost_limit": cost_limit, **{name: fields.find(name).default for name in unsafe}} | (
-        unsafe if start == "unsafe" else {}
-    )
-
-
-def kept(part: str, settings: dict[str, dict[str, float]], seeds: int, anew: Sequence[str] = OWN) -> dict[str, Any]:
-    """What the committed file has of methods with these settings and as many seeds, without those that are run `anew`:
-    by default this project's, since a change of ours does not touch the others'. Nothing, if another kind of machine
-    made it."""
-    file = FOLDER / f"{part}.json"
-    if not file.exists() or other_machine(file):
-        return {}
-    before = json.loads(file.read_text())["methods"]
-    there = {method: found for method, found in before.items() if len(found["seeds"]) + found["diverged"] == seeds}
-    same = [method for method in settings if method in there and there[method]["settings"] == settings[method]]
-    return {method: there[method] for method in same if method not in anew}
-
-
-def other_machine(file: Path) -> str | None:
-    """The machine that made a file, if numbers are rounded otherwise there than here."""
-    there, here = json.loads(file.read_text())["machine"], common.machine()
-    return None if all(there[name] == here[name] for name in ROUNDING) else ", ".join(there[name] for name in ROUNDING)
-
-
-def untuned(work: Path, part: str) -> dict[str, Any]:
-    """The default beside what it is compared with, all with their defaults."""
-    task, limit, start = part.split("-")
-    reduced = REDUCED if task.endswith("Velocity") else {}
-    seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
-    found = kept(part, {method: {} for method in UNTUNED}, seeds)
-    methods = [method for method in UNTUNED if method not in found]
-    text = runs(task, methods, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
-    folder = sweep(work, part, text + dataset(work, task))
-    new = found | outcomes(folder, {method: {} for method in methods})
-    found = {method: new[method] for method in UNTUNED}
-    return {"task": task, "cost_limit": float(limit), "start": start, "episodes": 5 * iterations, "methods": found}
-
-
-def dataset(work: Path, task: str) -> str:
-    """The part of a sweep's TOML text that names the dataset, which is made first if the package ships none."""
-    if shipped_path(task).exists():
-        return ""
-    made = work / f"{task}.hdf5"
-    work.mkdir(parents=True, exist_ok=True)
-    if not made.exists():
-        command("collect", task, "--out", str(made), *COLLECT, "--quiet")
-    return table({task: json.dumps(str(made))}, "datasets")
-
-
-def outcomes(folder: SweepFolder, settings: dict[str, dict[str, float]], **where: float) -> dict[str, Any]:
-    """What came of methods with these settings, in a sweep's runs `where` hyperparameters have these values."""
-    done, measured = runs_of(folder), folder.table("metrics")
-    here = [run for run in done if all(run[name] == value for name, value in where.items())]
-    return {
-        method: outcome([run for run in here if run["method"] == method], measured, settings[method])
-        for method in settings
-    }
-
-
-def outcome(of_method: Sequence[dict[str, Any]], measured: pa.Table, settings: dict[str, float]) -> dict[str, Any]:
-    """What came of a method's runs, with their sweep's metrics."""
-    rows = [run for run in of_method if not run["diverged"]]
-    numbers = [row["run"] for row in rows]
-    curves = {name: online_curves(measured, name, numbers) for name in ("reward", "cost", "multiplier")}
-    limit, episodes = of_method[0]["cost_limit"], 5 * curves["cost"].shape[1]
-    return {
-        "seeds": [row["seed"] for row in rows],
-        "diverged": len(of_method) - len(rows),
-        "settings": settings,
-        "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
-        "settled": comparison.settled(curves["cost"], limit, episodes).tolist(),
-        "curves": {name: condensed(curve) for name, curve in curves.items()},
-    }
 
 
 def pairs(work: Path, task: str) -> dict[str, Any]:
@@ -315,12 +119,6 @@ def study(work: Path, name: str, part: str) -> dict[str, Any]:
 def kind_of(part: str) -> str | None:
     """Which study, search or pairs a part is; None for a cell."""
     return next((kind for kind in (*STUDIES, "search", "pairs") if part.startswith(f"{kind}-")), None)
-
-
-def condensed(curve: np.ndarray) -> dict[str, list[float]]:
-    """Interquartile mean and 95 % band of `[runs, iterations]`, in four digits."""
-    parts = zip(("iqm", "low", "high"), interval(curve), strict=True)
-    return {name: [float(f"{x:.4g}") for x in values] for name, values in parts}
 
 
 def options() -> argparse.Namespace:

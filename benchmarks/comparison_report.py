@@ -15,7 +15,9 @@ from typing import Any, get_args
 import docs_tables
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import DEFAULT, FOLDER, PAIR_SEEDS, TUNED, VALUES, kind_of
+from comparison import PAIR_SEEDS, kind_of
+from comparison_cells import DEFAULT, TUNED
+from comparison_sweeps import FOLDER, VALUES
 from studies import STUDIES
 
 from marvel_jax.config import find_task
