@@ -55,7 +55,8 @@ def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequenc
     best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
     settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
     settings |= {method: best[method]["best"] for method in TUNED}
-    settings |= {method: best["marvel-paper"]["best"] for method in LIKE_PAPER}
+    like_paper: dict[str, float] = best["marvel-paper"]["best"]
+    settings |= dict.fromkeys(LIKE_PAPER, like_paper)
     if many:
         seeds, settings = int(many[0]), {method: settings[method] for method in MANY_SEEDS}
     points = {
