@@ -77,6 +77,8 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
         {"gains.release": 5.0, "gains.excursions": 1.0},
         {"gains.release": 5.0, "gains.excursions": 1.0, "online.policy_change": 1.5},
     ],
+    # Whether saturated actions are pulled back while costs are far over the limit.
+    "saturation": [{"sac.desaturate": pulled} for pulled in (False, True)],
     # The default with single parts of the paper's recipe, and what such a part of the default does to that.
     "back": [
         {},
@@ -98,10 +100,11 @@ STUDIES: dict[str, list[dict[str, Any]]] = {
 OF_PAPER = ("paper",)  # of method marvel-paper instead
 ALSO_LOOSE = ("loose-BallCircle", "margin-BallCircle")  # parts that are run at twice the limit too
 # These from unsafe starts too, where a task has such.
-ALSO_UNSAFE = ("twins", "step", "recovery", "start", "share", "fading", "clone", "next", "room", "margin")
+ALSO_UNSAFE = ("twins", "step", "recovery", "start", "share", "fading", "clone", "next", "room", "margin", "saturation")
 # What is chosen from here on is chosen on seeds that no table has.
 ON_UNSEEN_SEEDS = (
     *("settling", "step", "release", "adaptation", "range"),
     *("start", "share", "fading", "clone", "next", "loose", "room", "margin", "back", "paper"),
+    "saturation",
 )
 UNSEEN = 200  # the first of them

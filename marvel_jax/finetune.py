@@ -11,7 +11,7 @@ from marvel_jax import control, guides, rollout, step_size
 from marvel_jax import replay as replays
 from marvel_jax.algorithms.registry import ONLINE, Experience
 from marvel_jax.guides import Guided
-from marvel_jax.hyper import Hyper, override
+from marvel_jax.hyper import Hyper, OnlineOffPolicy, override
 from marvel_jax.networks import Params
 from marvel_jax.problem import Problem
 from marvel_jax.rollout import Rollout
@@ -138,12 +138,18 @@ def learn(
 def _stepping(
     hyper: Hyper, problem: Problem, steps: step_size.State, iteration: jax.Array
 ) -> tuple[Hyper, jax.Array, jax.Array]:
-    """`hyper` with an iteration's learning rate, that rate, and how many times as far as usual the policy should go."""
+    """`hyper` with what an iteration's steps are taken with, its learning rate, and how many times as far as usual the
+    policy should go."""
     algorithm = ONLINE[hyper.online_algorithm]
+    part = getattr(hyper, algorithm.part)
     urgency = step_size.urgency(hyper.online, problem, steps, iteration)
     urgency = jnp.minimum(urgency, 1.0) if algorithm.bounded else urgency
-    learning_rate = steps.factor * urgency * getattr(hyper, algorithm.part).actor_learning_rate
-    return override(hyper, **{f"{algorithm.part}.actor_learning_rate": learning_rate}), learning_rate, urgency
+    learning_rate = steps.factor * urgency * part.actor_learning_rate
+    changes = {f"{algorithm.part}.actor_learning_rate": learning_rate}
+    if isinstance(part, OnlineOffPolicy) and part.desaturate:
+        penalty = part.saturation_penalty * step_size.distance(problem, steps)
+        changes[f"{algorithm.part}.saturation_penalty"] = penalty
+    return override(hyper, **changes), learning_rate, urgency
 
 
 def _unless_warming_up(hyper: Hyper, problem: Problem, state: State, improved: Any) -> tuple[Any, control.State, dict]:

@@ -47,15 +47,20 @@ def see(state: State, episode_cost: jax.Array) -> State:
 
 def urgency(hyper: Online, problem: Problem, state: State, iteration: jax.Array) -> jax.Array:
     """`[]` how many times as far as usual the policy should move: less while critics meet online data, less towards the
-    end of the budget, more far over the limit.
+    end of the budget, more far over the limit."""
+    warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.actor_warmup + 1))
+    settled = 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
+    return warmth * (settled + (hyper.recovery - 1) * distance(problem, state))
+
+
+def distance(problem: Problem, state: State) -> jax.Array:
+    """`[]` how far costs stay over the limit, from 0 to 1 at twice the limit or more.
 
     It is the least of the recent costs that counts: where cost is a cliff, a policy right below it, which needs small
     steps, has single iterations far over the limit.
     """
-    warmth = jnp.minimum(1.0, (iteration + 1) / (hyper.actor_warmup + 1))
     excess = (jnp.min(state.recent_costs) - problem.cost_limit) / jnp.maximum(problem.cost_limit, 1.0)
-    settled = 1 - hyper.settling * jnp.minimum(1.0, iteration / hyper.iterations)
-    return warmth * (settled + (hyper.recovery - 1) * jnp.clip(excess, 0.0, 1.0))
+    return jnp.clip(excess, 0.0, 1.0)
 
 
 def change(problem: Problem, before: Params, after: Params, observation: jax.Array) -> jax.Array:

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax import guides, methods
-from marvel_jax.algorithms import off_policy, ppo_lag
+from marvel_jax import finetune, guides, methods, step_size
+from marvel_jax.algorithms import off_policy, ppo_lag, sac_lag, td3_lag
 from marvel_jax.algorithms.registry import ONLINE, Experience
 from marvel_jax.guides import Guided
-from marvel_jax.hyper import Hyper, PPOLag, SACLag, override
+from marvel_jax.hyper import Hyper, PPOLag, SACLag, TD3Lag, override
 from marvel_jax.learners import Critics, conservative, new_learner
 from marvel_jax.networks import init_actor, init_twins, init_value, policy
 from marvel_jax.problem import Problem, from_spec
@@ -109,6 +109,42 @@ def test_target_noise_is_clipped_and_stays_within_bounds():
     assert float(jnp.abs(noisy - action).max()) == pytest.approx(0.25, abs=1e-3)
     assert float(jnp.abs(noisy).max()) <= 1
     assert off_policy.with_noise(SACLag(), action, jax.random.key(0)) is action
+
+
+def test_means_are_penalized_only_where_actions_hardly_answer():
+    mean = jnp.array([[3.0, 0.5], [-4.0, -1.9]])
+    assert off_policy.saturation(SACLag(), mean) == 0.0
+    assert float(off_policy.saturation(SACLag(desaturate=True, saturation_penalty=0.5), mean)) == 0.5 * (1 + 4) / 2
+
+
+@pytest.mark.parametrize(("algorithm", "part"), [(sac_lag, SACLag), (td3_lag, TD3Lag)])
+def test_a_saturated_policy_comes_back_to_where_its_actions_answer(algorithm, part):
+    hyper = part(desaturate=True, actor_learning_rate=0.1)
+    problem = Problem(observation_size=2, action_size=1, episode_length=10, hidden=())
+    state = algorithm.init(hyper, problem, jax.random.key(0))
+    saturated = jax.tree.map(lambda x: x + 4.0, state.actor.params)
+    state = state.replace(actor=state.actor.replace(params=saturated))
+    batch = Transition(*(jnp.ones((8, n)) for n in (2, 1)), *(jnp.ones(8),) * 3, jnp.ones((8, 2)))
+
+    def one(state, key):
+        return algorithm.update(hyper, problem, state, batch, jnp.float32(1.0), key)[0], None
+
+    after, _ = jax.lax.scan(one, state, jax.random.split(jax.random.key(1), 300))
+    before, now = (policy(problem, s.actor.params, batch.observation[0]).mean.item() for s in (state, after))
+    assert before > 8
+    assert abs(now) < 2.2
+
+
+@pytest.mark.parametrize("name", ["sac-lag", "td3-lag"])
+def test_saturation_counts_while_costs_stay_far_over_the_limit(name):
+    part = ONLINE[name].part
+    hyper = override(Hyper(), online_algorithm=name, **{f"{part}.desaturate": True})
+    problem = Problem(observation_size=2, action_size=1, cost_limit=20.0)
+    steps = step_size.init()
+    for cost, share in ((30.0, 0.5), (10.0, 0.0), (90.0, 0.0)):  # the least of the recent costs counts
+        steps = step_size.see(steps, jnp.float32(cost))
+        stepping, *_ = finetune._stepping(hyper, problem, steps, jnp.int32(0))
+        assert float(getattr(stepping, part).saturation_penalty) == share
 
 
 def test_conservative_critics_push_down_only_what_exceeds_the_returns_seen():

@@ -9,6 +9,8 @@ from marvel_jax.networks import Twins, aggregate, twin_values
 from marvel_jax.problem import Problem
 from marvel_jax.transitions import Transition
 
+SATURATED = 2.0  # of a mean before the tanh: an action of 0.96, which moves a fourteenth as far as the mean does
+
 
 def with_noise(hyper: Hyper, action: jax.Array, key: jax.Array) -> jax.Array:
     """Target actions with clipped noise, in [−1, 1] (Fujimoto et al., ICML 2018); as they are without any."""
@@ -82,3 +84,12 @@ def lagrangian(
     cost_value = aggregate(twin_values(problem, cost_twins, observation, action), hyper.cost_aggregation)
     loss = jnp.mean(multiplier * cost_value - reward_value - bonus)
     return loss / (1 + multiplier) if hyper.bound_actor_step else loss
+
+
+def saturation(hyper: Hyper, mean: jax.Array) -> jax.Array | float:
+    """`[]` penalty on means `[B, action_size]`, before the tanh, that saturate: E[Σ max(0, |mean| − 2)²], weighted; 0
+    unless it is asked for."""
+    if not hyper.desaturate:
+        return 0.0
+    excess = jnp.maximum(0.0, jnp.abs(mean) - SATURATED)
+    return hyper.saturation_penalty * jnp.mean(jnp.sum(excess**2, axis=-1))

@@ -95,10 +95,11 @@ def update(
     twins = state.reward_critic.params, state.cost_critic.params
 
     def actor_loss(params: Params) -> tuple[jax.Array, jax.Array]:
-        action, log_prob = policy(problem, params, batch.observation).sample(actor_key)
+        distribution = policy(problem, params, batch.observation)
+        action, log_prob = distribution.sample(actor_key)
         entropy = -temperature * log_prob
         loss = off_policy.lagrangian(hyper, problem, *twins, batch.observation, action, multiplier, entropy)
-        return loss, jnp.mean(log_prob)
+        return loss + off_policy.saturation(hyper, distribution.mean), jnp.mean(log_prob)
 
     actor, (loss, log_prob) = minimize(state.actor, actor_loss, hyper.actor_learning_rate, has_aux=True)
     log_temperature = state.log_temperature

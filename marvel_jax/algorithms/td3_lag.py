@@ -71,8 +71,9 @@ def update(
     twins = state.reward_critic.params[:1], state.cost_critic.params
 
     def actor_loss(params: Params) -> jax.Array:
-        action = policy(problem, params, batch.observation).mode()
-        return off_policy.lagrangian(hyper, problem, *twins, batch.observation, action, multiplier)
+        distribution = policy(problem, params, batch.observation)
+        loss = off_policy.lagrangian(hyper, problem, *twins, batch.observation, distribution.mode(), multiplier)
+        return loss + off_policy.saturation(hyper, distribution.mean)
 
     actor, loss = minimize(state.actor, actor_loss, hyper.actor_learning_rate)
     next_state = state.replace(

@@ -49,6 +49,11 @@ class OnlineOffPolicy(OffPolicy):
     """Bound of that noise (static)."""
     conservatism: float = static(0.0)
     """Weight of the calibrated conservative term in the critics' losses (static): Cal-QL's α. 0 is off."""
+    desaturate: bool = static(False)
+    """Pull the policy's mean, before the tanh, back to within ±2, beyond which actions hardly answer, while costs stay
+    far over the limit (static)."""
+    saturation_penalty: float = 1.0
+    """Weight of how far beyond it is, squared; finetuning takes the more of it the farther costs are over the limit."""
 
 
 @dataclass(frozen=True)
