@@ -4,6 +4,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from comparison_sweeps import FOLDER, VALUES, dataset, runs, runs_of, sweep, table
 
+from marvel_jax.config import preset_hyper
 from marvel_jax.report import comparison
 from marvel_jax.report.statistics import interval
-from marvel_jax.sweeps import fields
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.run import online_curves
 
@@ -82,10 +83,9 @@ def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequenc
 
 def point(task: str, cost_limit: float, start: str) -> dict[str, float]:
     """What tells a cell's runs from those of other cells of its task."""
-    unsafe = UNSAFE[task]
-    return {"cost_limit": cost_limit, **{name: fields.find(name).default for name in unsafe}} | (
-        unsafe if start == "unsafe" else {}
-    )
+    unsafe, defaults = UNSAFE[task], preset_hyper("cpu", DEFAULT, task)
+    safe = {name: attrgetter(name)(defaults) for name in unsafe}
+    return {"cost_limit": cost_limit, **(unsafe if start == "unsafe" else safe)}
 
 
 def kept(part: str, settings: dict[str, dict[str, float]], seeds: int, anew: Sequence[str] = OWN) -> dict[str, Any]:
