@@ -28,7 +28,7 @@ from typing import Any, get_args
 import common
 import numpy as np
 from comparison_cells import DEFAULT, LIKE_PAPER, OWN, REDUCED, SEEDS, TUNED, UNSAFE, cells, untuned
-from comparison_sweeps import FOLDER, VALUES, dataset, runs, runs_of, sweep, table
+from comparison_sweeps import FOLDER, VALUES, Unfinished, dataset, runs, runs_of, sweep, table
 from studies import ALSO_LOOSE, ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
 from marvel_jax.config import find_task
@@ -143,7 +143,7 @@ def options() -> argparse.Namespace:
     for name, what in (("process", "number, from 0"), ("processes", "how many")):
         parser.add_argument(f"--{name}", help=f"{what}: processes with this same command share the work of cells")
     given = parser.parse_args()
-    for_cells = given.only or given.process or given.seeds != SEEDS
+    for_cells = given.only or given.process or given.processes or given.seeds != SEEDS
     if for_cells and not all(is_cell(part) for part in given.parts):
         parser.error("--only, --seeds and --process are for cells TASK-LIMIT-safe and TASK-LIMIT-unsafe")
     return given
@@ -153,22 +153,30 @@ def is_cell(part: str) -> bool:
     return kind_of(part) is None and not part.endswith("-untuned")
 
 
+def results(part: str, given: argparse.Namespace) -> dict[str, Any]:
+    """What a part found, by the name of its file."""
+    kind = kind_of(part)
+    if kind in ("search", "pairs"):
+        return {part: {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))}
+    if kind:
+        return {part: study(given.work, kind, part)}
+    if not is_cell(part):
+        return {part: untuned(given.work, part)}
+    share = [(f"--{name}", getattr(given, name)) for name in ("process", "processes")]
+    return cells(given.work, part, given.only, given.seeds, [word for pair in share if pair[1] for word in pair])
+
+
 def main() -> None:
     given = options()
     words = f" --seeds {given.seeds}" if given.seeds != SEEDS else ""
     words += " --only " + " ".join(given.only) if given.only else ""
-    share = [] if given.process is None else ["--process", given.process, "--processes", given.processes]
+    FOLDER.mkdir(exist_ok=True)
     for part in given.parts:
-        kind = kind_of(part)
-        if kind in ("search", "pairs"):
-            found = {part: {"search": search, "pairs": pairs}[kind](given.work, part.removeprefix(f"{kind}-"))}
-        elif kind:
-            found = {part: study(given.work, kind, part)}
-        elif is_cell(part):
-            found = cells(given.work, part, given.only, given.seeds, share)
-        else:
-            found = {part: untuned(given.work, part)}
-        FOLDER.mkdir(exist_ok=True)
+        try:
+            found = results(part, given)
+        except Unfinished:
+            print(f"{part}: this process is done, others are not", flush=True)
+            continue
         for name, result in found.items():
             common.write(f"comparison/{name}", f"python benchmarks/comparison.py {part}{words}", result)
         print(f"{part}: done", flush=True)

@@ -25,8 +25,16 @@ VALUES = {
 }
 
 
+class Unfinished(Exception):
+    """Of a sweep that several processes share: this one's part is done, others' are not."""
+
+
 def sweep(work: Path, name: str, text: str, share: Sequence[str] = ()) -> SweepFolder:
-    """Runs the sweep of a TOML text, or this process's `share` of it, or goes on with it."""
+    """Runs the sweep of a TOML text, or this process's `share` of it, or goes on with it.
+
+    Raises:
+      Unfinished: If other processes are not done with theirs.
+    """
     out, file = work / name, work / f"{name}.toml"
     work.mkdir(parents=True, exist_ok=True)
     if (out / "sweep.json").exists():
@@ -37,8 +45,7 @@ def sweep(work: Path, name: str, text: str, share: Sequence[str] = ()) -> SweepF
     command(*words, *share, "--quiet")
     folder = SweepFolder(out)
     if not folder.summary.exists():
-        print(f"{name}: this process is done, others are not")
-        sys.exit()
+        raise Unfinished
     return folder
 
 
