@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,14 +77,21 @@ def run(
 
 
 def _compile_ahead(folder: SweepFolder, programs: Programs, now: Chunk, later: Sequence[Chunk]) -> None:
-    """Begins to compile, in the background, what the next group needs."""
+    """Begins to compile, in the background, what this chunk needs, and then what the next group does."""
+    common = CommonStages(folder.common, programs.datasets, now.runs)
+    _begin(programs, now, lambda stage: bool(common.missing(stage)))
     for chunk in later:
         if chunk.group != now.group and not folder.done(chunk):
-            program = programs.get(chunk.group, chunk.size)
             # Offline states are most often there by then, of an earlier group.
-            names = [stage.name for stage in program.plan if stage.name != stages.PRETRAIN]
-            program.compile_ahead(programs.batch(chunk.group, chunk.size, chunk.runs), names)
+            _begin(programs, chunk, lambda stage: stage != stages.PRETRAIN)
             return
+
+
+def _begin(programs: Programs, chunk: Chunk, needed: Callable[[str], bool]) -> None:
+    """Begins to compile a chunk's online stage, and the `needed` ones of those before it."""
+    program = programs.get(chunk.group, chunk.size)
+    names = [stage.name for stage in program.plan if stage.name == stages.FINETUNE or needed(stage.name)]
+    program.compile_ahead(programs.batch(chunk.group, chunk.size, chunk.runs), names)
 
 
 def _finished(folder: SweepFolder, chunks: Sequence[Chunk]) -> str:
