@@ -90,6 +90,9 @@ def test_a_difference_is_marked_only_where_the_seeds_support_it():
     text = comparison_files.markdown(result)
     assert "▲" in text
     assert "▼" in text
+    assert "by itself" not in text
+    many = comparison_files.markdown(comparison.compare([reference, *[better] * 5]))
+    assert "Each of 20 differences is judged by itself: about 1 would be marked" in many
 
 
 def test_fewer_than_three_seeds_have_no_intervals_and_no_verdict():

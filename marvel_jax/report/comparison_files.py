@@ -19,6 +19,9 @@ from marvel_jax.report.figures import LIMIT_COLOR, dress, save
 from marvel_jax.report.statistics import FEWEST, performance_profile
 
 SHOWN_BANDS = 3  # more of them hide each other
+# Where nothing differs, so many differences are marked all the same (benchmarks/intervals.py).
+MARKED_BY_CHANCE = {4: 0.12, 8: 0.06}  # from so many seeds on
+MANY_JUDGED = 20  # differences, from which on that is said
 
 
 def _number(entry: dict[str, Any], digits: int) -> str:
@@ -50,6 +53,7 @@ def notes(result: dict[str, Any]) -> list[str]:
         f"▲ better and ▼ worse than {result['reference']} where the 95 % interval of the difference leaves out 0. "
         "Unmarked differences are not supported by these seeds.",
     ]
+    found += _by_chance(result)
     if result["without_intervals"]:
         names = ", ".join(result["without_intervals"])
         found.append(
@@ -65,6 +69,16 @@ def notes(result: dict[str, Any]) -> list[str]:
             f"Not told apart from {result['reference']} in anything: {', '.join(unsupported)}. More seeds would."
         )
     return found
+
+
+def _by_chance(result: dict[str, Any]) -> list[str]:
+    """How many marks of a large table to expect if nothing differed."""
+    judged = sum("supported" in entry for row in result["entries"] for entry in row.get("against", {}).values())
+    if judged < MANY_JUDGED:
+        return []
+    few = min(len(row["seeds"]) for row in result["entries"] if row["reward"]["low"] is not None) < 8
+    marked = judged * MARKED_BY_CHANCE[4 if few else 8]
+    return [f"Each of {judged} differences is judged by itself: about {marked:.0f} would be marked if there were none."]
 
 
 def print_table(result: dict[str, Any]) -> None:
