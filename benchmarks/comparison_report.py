@@ -7,24 +7,20 @@ Writes `results/comparison/PART.md` and figures for every part there is, `limits
 """
 
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import docs_tables
 import matplotlib.pyplot as plt
 import numpy as np
-from comparison import PAIR_SEEDS, kind_of
+from comparison import kind_of
 from comparison_cells import DEFAULT, TUNED
-from comparison_sweeps import FOLDER, VALUES
+from comparison_sweeps import FOLDER
+from comparison_tables import entry_of, limits, notes, overall, pairs_table
 from studies import STUDIES
 
-from marvel_jax.config import find_task
-from marvel_jax.hyper import OfflineName, OnlineName
 from marvel_jax.report import comparison, comparison_files
 from marvel_jax.report.figures import LIMIT_COLOR, dress
-from marvel_jax.report.statistics import interquartile_mean, stratified_interval
 
 
 def main() -> None:
@@ -46,33 +42,6 @@ def main() -> None:
         elif kind_of(part) == "pairs":
             (FOLDER / f"{part}.md").write_text(pairs_table(found))
     docs_tables.refresh()
-
-
-def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
-    found = cell["methods"][method]
-    values = {name: np.asarray(found["values"][name]) for name in VALUES} | {"settled": np.asarray(found["settled"])}
-    return comparison.Entry(
-        method, cell["task"], cell["cost_limit"], cell["episodes"], tuple(found["seeds"]), values, {}
-    )
-
-
-def notes(cells: dict[str, Any]) -> str:
-    """What the tables of cells cannot say: where this project's methods have what is no longer their default, and which
-    machine made them, since on another kind the same seeds have other offline policies."""
-    then = _grouped(cells, lambda cell: [f"{k} {value:g}" for k, value in cell["methods"][DEFAULT]["settings"].items()])
-    lines = [f"{DEFAULT} and its variants have {what} in {where}: the default then." for what, where in then.items()]
-    machines = _grouped(cells, lambda cell: [cell["machine"]["cpu"].strip(), cell["machine"]["device"]])
-    lines += [f"{where}: {what}." for what, where in machines.items()]
-    return "".join(f"\n{line}\n" for line in lines)
-
-
-def _grouped(cells: dict[str, Any], words: Callable[[dict[str, Any]], list[str]]) -> dict[str, str]:
-    """The names of the cells by what is said of them."""
-    parts: dict[str, list[str]] = {}
-    for part, cell in cells.items():
-        if said := ", ".join(words(cell)):
-            parts.setdefault(said, []).append(part)
-    return {said: ", ".join(names) for said, names in parts.items()}
 
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
@@ -99,88 +68,6 @@ def draw_curves(cell: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("online episodes")
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def limits(cells: dict[str, Any]) -> str:
-    """A table per task and kind of start that was run at several limits: a row per method that all of them have, a
-    column per limit."""
-    lines = ["# Limits side by side\n", "Final reward, final cost, violation, and how many seeds end safe."]
-    for task, start in sorted({(cell["task"], cell["start"]) for cell in cells.values()}):
-        parts = {part: cell for part, cell in cells.items() if (cell["task"], cell["start"]) == (task, start)}
-        chosen = sorted(parts.values(), key=lambda cell: cell["cost_limit"])
-        if len(chosen) == 1:
-            continue
-        lines += [f"\n## {task}, {start} starts\n"]
-        titles = (f"limit {cell['cost_limit']:g}" for cell in chosen)
-        lines += [f"| method | {' | '.join(titles)} |", "|---|" + "---|" * len(chosen)]
-        columns = [_short_rows(cell) for cell in chosen]
-        for name in (name for name in columns[0] if all(name in column for column in columns)):
-            lines.append(f"| {name} | {' | '.join(column[name] for column in columns)} |")
-        lines += notes(parts).splitlines()
-    return "\n".join(lines) + "\n"
-
-
-def _short_rows(cell: dict[str, Any]) -> dict[str, str]:
-    """What `limits` says of the policies that a cell starts from, and of each of its methods."""
-    result = comparison.compare([entry_of(cell, method) for method in cell["methods"]])
-    rows = [comparison_files.cells(row) for row in result["entries"]]
-    found = {"start": rows[0]["start: reward / cost"]}
-    for row, entry in zip(rows, result["entries"], strict=True):
-        cost = re.sub(r" \[.*?\]", "", row["final cost"])
-        found[row["method"]] = f"{row['final reward']}, {cost}, {row['violation']}, {entry['safe_seeds']}"
-    return found
-
-
-def overall(cells: dict[str, Any]) -> str:
-    """Cells of one kind of start together, limit by limit and at all limits."""
-    lines = ["# Over all cells\n"]
-    for start in ("safe", "unsafe"):
-        of_start = {part: cell for part, cell in cells.items() if cell["start"] == start}
-        limits = sorted({cell["cost_limit"] for cell in of_start.values()})
-        together = [limits] if len(limits) > 1 else []
-        for each in [*together, *([limit] for limit in limits)]:
-            chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
-            shown = ", ".join(f"{limit:g}" for limit in each)
-            lines += [f"\n## {start} starts, cost limit {shown}\n", f"{', '.join(chosen)}\n", *_together(chosen)]
-        lines += notes(of_start).splitlines()
-    return "\n".join(lines) + "\n"
-
-
-def _together(cells: dict[str, Any]) -> list[str]:
-    """A table of the methods that all cells have: interquartile means over tasks and seeds, resampled task by task."""
-    lines = [
-        "| method | normalized reward | cost / limit | violation / limit | safe runs |",
-        "|---|---|---|---|---|",
-    ]
-    everywhere = set.intersection(*(set(cell["methods"]) for cell in cells.values()))
-    for method in (name for name in next(iter(cells.values()))["methods"] if name in everywhere):
-        entries = [entry_of(cell, method) for cell in cells.values()]
-        numbers = (
-            [np.asarray(find_task(e.task).normalized_reward(e.values["reward"])) for e in entries],
-            [e.values["cost"] / e.cost_limit for e in entries],
-            [e.values["violation"] / e.cost_limit for e in entries],
-        )
-        intervals = (stratified_interval(values) for values in numbers)
-        shown = (f"{center:.2f} [{low:.2f}, {high:.2f}]" for center, low, high in intervals)
-        safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
-        lines.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
-    return lines
-
-
-def pairs_table(found: dict[str, Any]) -> str:
-    """Final reward / cost by offline and online algorithm."""
-    names = {"offline": get_args(OfflineName), "online": get_args(OnlineName)}
-    lines = [f"# {found['task']}: offline × online, final reward / cost (start → end), method marvel\n"]
-    lines += [f"| offline | start | {' | '.join(names['online'])} |", "|---|---|" + "---|" * len(names["online"])]
-    for offline in names["offline"]:
-        rows = [found["pairs"][f"{offline}, {online}"] for online in names["online"]]
-        cells = [f"{interquartile_mean(r['reward']):.0f} / {interquartile_mean(r['cost']):.1f}" for r in rows]
-        start = f"{interquartile_mean(rows[0]['start_reward']):.0f} / {interquartile_mean(rows[0]['start_cost']):.1f}"
-        lines.append(f"| {offline} | {start} | {' | '.join(cells)} |")
-    lines.append(
-        f"\nInterquartile means of {PAIR_SEEDS} seeds, preset {found['preset']}, cost limit {found['cost_limit']:g}."
-    )
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
