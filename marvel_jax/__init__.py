@@ -24,6 +24,7 @@ A whole experiment:
   METHODS       the methods by name: what each changes in the defaults
   load_shipped  the small dataset of a task that comes with the package
   load_dataset  any dataset in DSRL's HDF5 layout
+  load_policy   a trained policy from the folder of a run or a sweep, to act with
 
 Environments are in `marvel_envs`. Everything is imported on first use; Brax only by what needs environments.
 """
@@ -57,6 +58,7 @@ _WHERE = {
     "METHODS": ("marvel_jax.methods", "METHODS"),
     "load_shipped": ("marvel_jax.datasets.dataset", "load_shipped"),
     "load_dataset": ("marvel_jax.datasets.dataset", "load"),
+    "load_policy": ("marvel_jax.policies", "load"),
 }
 
 __all__ = list(_WHERE)

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,12 @@ def latest_step(folder: Path) -> int | None:
         return manager.latest_step()
 
 
-def read(folder: Path) -> Any:
+def read(folder: Path, part: Sequence[str] = ()) -> Any:
     """The newest checkpoint as nested dictionaries of NumPy's arrays, whatever it is of.
+
+    Args:
+      folder: Of the checkpoints.
+      part: Names that lead to the part that is read, from the outermost in; the rest stays on disk.
 
     Raises:
       UserError: If there is none.
@@ -85,8 +91,20 @@ def read(folder: Path) -> Any:
     step = latest_step(folder)
     if step is None:
         raise UserError(f"There is no checkpoint in {folder}.")
-    with _manager(folder, writing=False) as manager:
-        return manager.restore(step, args=ocp.args.StandardRestore())
+    with _readable(folder):
+        with _manager(folder, writing=False) as manager:
+            metadata: Any = manager.item_metadata(step)
+        tree: Any = getattr(metadata, "tree", metadata)
+        for name in part:
+            tree = tree[name]
+        like = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), tree)
+        for name in reversed(part):
+            like = {name: like}
+        wanted = ocp.args.PyTreeRestore(item=like, partial_restore=True)
+        found = ocp.PyTreeCheckpointer().restore(folder.resolve() / str(step) / "default", args=wanted)
+    for name in part:
+        found = found[name]
+    return found
 
 
 def restore(folder: Path, like: Any) -> Any:
@@ -101,12 +119,19 @@ def restore(folder: Path, like: Any) -> Any:
     with _manager(folder, writing=False) as manager:
         _check_shapes(folder, manager.item_metadata(step), like)
         wanted = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), jax.eval_shape(_words, like))
-        try:
+        with _readable(folder):
             found = manager.restore(step, args=ocp.args.StandardRestore(wanted))
-        except (ValueError, OSError, KeyError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"The checkpoint in {folder} is damaged or of another version ({reason}).") from None
     return jax.tree.map(_placed, found, like)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Says what it means for the user that something cannot be read."""
+    try:
+        yield
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"The checkpoint in {folder} is damaged or of another version ({reason}).") from None
 
 
 def _words(state: Any) -> Any:

@@ -12,12 +12,12 @@ import chex
 import jax
 import numpy as np
 import pytest
-from command_line import TINY_SWEEP, marvel
+from command_line import FIELDS, TINY_SWEEP, marvel
 
-from marvel_jax import checkpoint, experiment
+from marvel_jax import checkpoint, experiment, load_policy
 from marvel_jax.errors import UserError
+from marvel_jax.evaluate import evaluate
 from marvel_jax.program import Program
-from marvel_jax.rollout import episodes
 from marvel_jax.sweeps import memory, plan, programs, run
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.common import CommonStages
@@ -141,14 +141,14 @@ def test_points_are_compared_limit_by_limit(whole, capsys):
         )
 
 
-def test_policies_can_be_read_and_played(whole, env):
-    folder = SweepFolder(whole)
-    request, _ = folder.read_plan()
-    problem = experiment.from_environment(env, requests.expand(request)[0].hyper)
-    played = episodes(env, problem, folder.policy(1), jax.random.key(0), np.ones(1, bool))
-    assert np.isfinite(played.reward).all()
-    with pytest.raises(UserError, match="not finished"):
-        folder.policy(6)
+def test_a_loaded_policy_earns_what_its_run_did(whole, env):
+    policy, (results, _) = load_policy(whole, run=4), tables(whole)  # the second seed at the second limit
+    key, count = experiment.stage_keys(jax.random.key(1)).evaluation, FIELDS["evaluation_episodes"]
+    played = jax.jit(lambda params: evaluate(env, policy.problem, params, key, count))(policy.params)
+    assert float(np.mean(played.reward)) == pytest.approx(results["reward"][4], rel=1e-5)
+    for asked, error in (({"run": 6}, "runs 0 to 5, and no 6"), ({"seed": 1}, "by run"), ({"run": -1}, "and no -1")):
+        with pytest.raises(UserError, match=error):
+            load_policy(whole, **asked)
 
 
 def test_eight_devices_give_the_same_as_one(whole, tmp_path):
