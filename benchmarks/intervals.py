@@ -25,7 +25,7 @@ def coverage(values: np.ndarray, seeds: int, generator: np.random.Generator) -> 
     held = 0
     for _ in range(DRAWS):
         _, low, high = statistics.interval(generator.choice(values, seeds))
-        held += low <= truth <= high
+        held += bool(low <= truth <= high)
     return held / DRAWS
 
 
@@ -37,7 +37,7 @@ def marked(ours: np.ndarray, theirs: np.ndarray, seeds: int, generator: np.rando
         swap = generator.random(seeds) < 0.5
         one, other = np.where(swap, (theirs[which], ours[which]), (ours[which], theirs[which]))
         _, low, high = statistics.difference(one, other, paired=True)
-        found += low > 0 or high < 0
+        found += bool(low > 0 or high < 0)
     return found / DRAWS
 
 
