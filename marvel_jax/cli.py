@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from marvel_jax import interruption
-from marvel_jax.commands import compare, diagnose, learn, options, shared, sweep, tools
+from marvel_jax.commands import compare, data, diagnose, learn, options, shared, sweep, tools
 from marvel_jax.errors import UserError
 
 _TYRO = (tyro.conf.OmitSubcommandPrefixes,)
@@ -22,7 +22,8 @@ COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
     "plot": (options.Plot, tools.plot_command),
     "compare": (options.Compare, compare.compare_command),
     "diagnose": (options.Diagnose, diagnose.diagnose_command),
-    "collect": (options.Collect, tools.collect_command),
+    "collect": (options.Collect, data.collect_command),
+    "dataset": (options.Dataset, data.dataset_command),
     "tasks": (options.Tasks, tools.tasks_command),
     "methods": (options.Methods, tools.methods_command),
     "parity": (options.Parity, tools.parity_command),

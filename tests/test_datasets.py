@@ -1,8 +1,11 @@
 """Reading datasets: what is accepted, and that every fault is named with its place."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
+from command_line import marvel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marvel_envs import TASKS
@@ -63,6 +66,21 @@ def test_saving_and_loading_is_lossless(tmp_path, arrays):
     for name in ("observation", "action", "reward", "cost", "discount", "next_observation"):
         np.testing.assert_array_equal(getattr(again.transitions, name), getattr(data.transitions, name))
     np.testing.assert_array_equal(again.ends, data.ends)
+
+
+def test_what_a_dataset_offers_is_said(tmp_path, arrays, capsys):
+    unfinished = {**arrays, "timeouts": np.asarray([0, 0, 0, 0, 1.0, 0, 0, 1, 0, 0])}
+    unfinished["costs"] = np.asarray([0, 1, 0, 1, 0, 1, 1, 1, 0, 0])
+    asked = "dataset", "BallRun", "--dataset", str(write(tmp_path / "d.hdf5", unfinished))
+    code, out, _ = marvel(capsys, *asked, "--cost-limit", "2", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["episodes"], found["steps"], found["steps_of_an_unfinished_episode"]) == (2, 10, 2)
+    assert (found["cost"]["least"], found["cost"]["most"]) == (2, 3)
+    assert (found["episodes_within"], found["best_return_within"]) == (1, 0 + 1 + 2 + 3 + 4)
+    assert "nothing to imitate" in marvel(capsys, *asked, "--cost-limit", "1")[1].replace("\n", " ")
+    assert "give 0 or more" in marvel(capsys, *asked, "--cost-limit", "-1")[2]
+    assert "cannot be written" in marvel(capsys, *asked, "--out", str(tmp_path / "no" / "where.png"))[2]
 
 
 def spoil(arrays, name, index, value):

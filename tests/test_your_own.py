@@ -32,6 +32,11 @@ def test_the_guide_works(tmp_path, monkeypatch, capsys):
     code, out, _ = marvel(capsys, *evaluated, "--episodes", "2", "--json")
     assert code == 0
     assert json.loads(out)["task"] == "MyTask"
+    exec(blocks("python")[1], {})
+    code, out, _ = marvel(capsys, *shlex.split(blocks("bash")[1])[1:], "--json")
+    assert code == 0
+    assert json.loads(out)["episodes"] == 10
+    assert Path("recorded.png").stat().st_size > 1000
 
 
 def test_the_guide_to_methods_works(tmp_path, monkeypatch, capsys):

@@ -183,6 +183,24 @@ class Collect:
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """What a dataset offers under a cost limit: returns and costs of its episodes, and the best within the limit."""
+
+    task: tyro.conf.Positional[str]
+    """Task, as listed by `marvel tasks`."""
+    dataset: Path | None = None
+    """HDF5 file in DSRL's layout. Default: the one that comes with the package."""
+    cost_limit: float | None = None
+    """Undiscounted cost per episode. Default: the task's."""
+    out: Path | None = None
+    """PNG file to draw every episode's return and cost into; must not exist."""
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments."""
+    json: Flag[bool] = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Evaluate a run's policies in fresh episodes, with the mean action and sampled."""
 
