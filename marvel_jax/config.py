@@ -238,6 +238,11 @@ def read(path: Path) -> RunConfig:
     try:
         data = json.loads(file.read_text())
     except FileNotFoundError:
+        if (path / "sweep.json").exists():
+            raise UserError(
+                f"{path} is a sweep, not a run. Go on with it by marvel sweep --resume, look at it with marvel compare "
+                "and marvel plot; in Python marvel_jax.load_policy(path, run=N) has its policies."
+            ) from None
         raise UserError(f"There is no run configuration at {file}. Give a run folder or its config.json.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{file} cannot be read as a run's configuration ({error}).") from None

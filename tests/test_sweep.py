@@ -151,6 +151,13 @@ def test_a_loaded_policy_earns_what_its_run_did(whole, env):
             load_policy(whole, **asked)
 
 
+def test_a_sweep_is_not_taken_for_a_run(whole, capsys):
+    for words in (("evaluate", str(whole)), ("run", "--resume", str(whole)), ("finetune", "--from", str(whole))):
+        code, _, problem = marvel(capsys, *words)
+        assert code == 2
+        assert "is a sweep, not a run" in problem
+
+
 def test_eight_devices_give_the_same_as_one(whole, tmp_path):
     out = tmp_path / "eight"
     subprocess.run(command(out), check=True, env={**os.environ, "JAX_NUM_CPU_DEVICES": "8"})
