@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 from flax import struct
+from jax.typing import ArrayLike
 
 from marvel_jax import checkpoint, config, networks
 from marvel_jax.errors import UserError
@@ -28,13 +30,13 @@ class Policy(struct.PyTreeNode, eq=False):
     params: Params
     problem: Problem = struct.field(pytree_node=False)
 
-    def __call__(self, observation: jax.Array) -> jax.Array:
+    def __call__(self, observation: ArrayLike) -> jax.Array:
         """Mean actions `[..., action_size]` in [−1, 1] at `[..., observation_size]`: what is deployed."""
-        return _mode(self, observation)
+        return _mode(self, jnp.asarray(observation))
 
-    def sample(self, observation: jax.Array, key: jax.Array) -> jax.Array:
+    def sample(self, observation: ArrayLike, key: jax.Array) -> jax.Array:
         """Exploring actions `[..., action_size]` at `[..., observation_size]`."""
-        return _sample(self, observation, key)
+        return _sample(self, jnp.asarray(observation), key)
 
 
 @jax.jit

@@ -28,7 +28,7 @@ def test_a_loaded_policy_earns_what_the_run_says(finished, env, hyper, stage, fo
 
 
 def test_all_seeds_are_each_seed(finished):
-    together, observation = load_policy(finished), np.linspace(-1, 1, 7)
+    together, observation = load_policy(finished), np.linspace(-1, 1, 7).tolist()
     actions = jax.vmap(lambda policy: policy(observation))(together)
     for seed, action in enumerate(actions):
         np.testing.assert_allclose(load_policy(finished, seed=seed)(observation), action, atol=1e-6)

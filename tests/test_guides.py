@@ -1,4 +1,4 @@
-"""The guides to one's own environment and method, as they are written, and what registering refuses."""
+"""The guides, as they are written, and what registering an environment refuses."""
 
 import json
 import re
@@ -37,6 +37,20 @@ def test_the_guide_works(tmp_path, monkeypatch, capsys):
     assert code == 0
     assert json.loads(out)["episodes"] == 10
     assert Path("recorded.png").stat().st_size > 1000
+
+
+def test_the_guide_from_data_to_deployment_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks("bash", "guide.md") for line in block.splitlines()]
+    for line in commands:
+        words = shlex.split(line.replace("BallCircle", "BallRun"))[1:]
+        code, out, problem = marvel(capsys, *words, *(TINY if words[0] == "pretrain" else ()))
+        assert code == 0, problem
+        assert words[0] != "compare" or "warm-start" in out
+    assert {words.split()[1] for words in commands} == {"dataset", "pretrain", "evaluate", "finetune", "compare"}
+    names = {"observation": jnp.zeros(7)}
+    exec(blocks("python", "guide.md")[0], names)
+    assert names["action"].shape == (2,)
 
 
 def test_the_guide_to_methods_works(tmp_path, monkeypatch, capsys):
