@@ -32,7 +32,7 @@ def test_run_folder_has_everything_and_the_summary_its_fields(finished):
         entry = summary["final"][name]
         assert entry["low"] <= entry["iqm"] <= entry["high"]
     assert {"compile", "pretrain", "align", "finetune"} <= set(summary["seconds"])
-    assert {"versions", "device", "cost_limit"} <= set(summary)
+    assert {"versions", "device", "cost_limit", "first_gains"} <= set(summary)
     rows = metrics.read(finished / "metrics.parquet").rows
     online = [(r["seed"], r["iteration"]) for r in rows if r["stage"] == "finetune"]
     assert sorted(online) == [(seed, i) for seed in (0, 1) for i in range(1, 5)]

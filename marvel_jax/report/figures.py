@@ -132,18 +132,15 @@ def _multiplier(runs: list[RunData]) -> Figure:
     for index, run in enumerate(runs):
         _band(above, run, "multiplier", f"C{index}")
     _legend(above)
-    styles = {"proportional_gain": "-", "integral_gain": "--", "derivative_gain": ":"}
+    styles = {"proportional": "-", "integral": "--", "derivative": ":"}
     for index, run in enumerate(runs):
         for gain, style in styles.items():
-            iterations, values = curves(run.rows, "finetune", gain)
-            if values.size and values[0, 0] > 0:
+            iterations, values = curves(run.rows, "finetune", f"{gain}_gain")
+            first = run.summary["first_gains"][gain]
+            if values.size and first > 0:
                 symbol = f"$K_{gain[0]}$" if index == 0 else None
                 below.plot(
-                    _episodes(run, iterations),
-                    interval(values)[0] / values[0, 0],
-                    style,
-                    color=f"C{index}",
-                    label=symbol,
+                    _episodes(run, iterations), interval(values)[0] / first, style, color=f"C{index}", label=symbol
                 )
     below.set_ylabel("gain / its start")
     _legend(below)

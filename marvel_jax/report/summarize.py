@@ -82,6 +82,7 @@ def summarize(
         "safe_seeds": int(np.sum(cost <= limit)),
         "violation": float(violation(online_cost, limit).mean()),
         "evaluation_episodes": hyper.evaluation_episodes,
+        "first_gains": {name: getattr(hyper.gains, name) for name in ("proportional", "integral", "derivative")},
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "versions": {name: version(name) for name in PACKAGES},
         "device": device,
