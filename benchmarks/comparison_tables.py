@@ -53,7 +53,7 @@ def limits(cells: dict[str, Any]) -> str:
             continue
         lines += [f"\n## {task}, {start} starts\n"]
         titles = (f"limit {cell['cost_limit']:g}" for cell in chosen)
-        lines += [f"| method | {' | '.join(titles)} |", "|---|" + "---|" * len(chosen)]
+        lines += _header("method", *titles)
         columns = [_short_rows(cell) for cell in chosen]
         for name in (name for name in columns[0] if all(name in column for column in columns)):
             lines.append(f"| {name} | {' | '.join(column[name] for column in columns)} |")
@@ -98,9 +98,8 @@ def _everywhere(cells: dict[str, Any]) -> list[str]:
     return [name for name in next(iter(cells.values()))["methods"] if name in common]
 
 
-def _shares(cell: dict[str, Any], method: str) -> dict[str, np.ndarray]:
-    """What cells of different tasks and limits can be compared by, `[runs]` each."""
-    entry = entry_of(cell, method)
+def _shares(entry: comparison.Entry) -> dict[str, np.ndarray]:
+    """What entries of different tasks and limits can be compared by, `[runs]` each."""
     return {
         "normalized reward": np.asarray(find_task(entry.task).normalized_reward(entry.values["reward"])),
         "cost / limit": entry.values["cost"] / entry.cost_limit,
@@ -108,45 +107,45 @@ def _shares(cell: dict[str, Any], method: str) -> dict[str, np.ndarray]:
     }
 
 
+def _header(*columns: str) -> list[str]:
+    return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+
+
 def _together(cells: dict[str, Any]) -> list[str]:
     """A table of the methods that all cells have: interquartile means over tasks and seeds, resampled task by task."""
-    lines = []
+    names, rows = [*_shares(entry_of(next(iter(cells.values())), DEFAULT))], []
     for method in _everywhere(cells):
-        shares = [_shares(cell, method) for cell in cells.values()]
-        intervals = {name: stratified_interval([each[name] for each in shares]) for name in shares[0]}
-        shown = [f"{center:.2f} [{low:.2f}, {high:.2f}]" for center, low, high in intervals.values()]
         entries = [entry_of(cell, method) for cell in cells.values()]
+        shares = [_shares(entry) for entry in entries]
+        intervals = (stratified_interval([each[name] for each in shares]) for name in names)
+        shown = (f"{center:.2f} [{low:.2f}, {high:.2f}]" for center, low, high in intervals)
         safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
-        if not lines:
-            lines = [f"| method | {' | '.join(intervals)} | safe runs |", "|---|" + "---|" * (len(intervals) + 1)]
-        lines.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
-    return lines
+        rows.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
+    return [*_header("method", *names, "safe runs"), *rows]
 
 
 def _differences(cells: dict[str, Any]) -> list[str]:
     """A table of the methods that all cells have: interquartile means of the differences from the default with the same
     seed, and ▲ or ▼ where the interval leaves out 0."""
-    lines = []
+    ours = [_shares(entry_of(cell, DEFAULT)) for cell in cells.values()]
+    rows = []
     for method in (name for name in _everywhere(cells) if name != DEFAULT):
-        pairs = [(_shares(cell, method), _shares(cell, DEFAULT)) for cell in cells.values()]
-        names = list(pairs[0][0])
-        if not lines:
-            lines = [f"| method | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+        theirs = [_shares(entry_of(cell, method)) for cell in cells.values()]
         shown = []
-        for name in names:
-            center, low, high = stratified_interval([theirs[name] - ours[name] for theirs, ours in pairs])
+        for name in ours[0]:
+            center, low, high = stratified_interval([t[name] - o[name] for t, o in zip(theirs, ours, strict=True)])
             better = center > 0 if name == "normalized reward" else center < 0
             mark = "" if low <= 0 <= high else " ▲" if better else " ▼"
             shown.append(f"{center:+.3f} [{low:+.3f}, {high:+.3f}]{mark}")
-        lines.append(f"| {method} | {' | '.join(shown)} |")
-    return lines
+        rows.append(f"| {method} | {' | '.join(shown)} |")
+    return [*_header("method", *ours[0]), *rows]
 
 
 def pairs_table(found: dict[str, Any]) -> str:
     """Final reward / cost by offline and online algorithm."""
     names = {"offline": get_args(OfflineName), "online": get_args(OnlineName)}
     lines = [f"# {found['task']}: offline × online, final reward / cost (start → end), method marvel\n"]
-    lines += [f"| offline | start | {' | '.join(names['online'])} |", "|---|---|" + "---|" * len(names["online"])]
+    lines += _header("offline", "start", *names["online"])
     for offline in names["offline"]:
         rows = [found["pairs"][f"{offline}, {online}"] for online in names["online"]]
         cells = [f"{interquartile_mean(r['reward']):.0f} / {interquartile_mean(r['cost']):.1f}" for r in rows]

@@ -4,7 +4,8 @@
 
 Draws a few seeds at a time from the 256 that BallRun-20-safe-256.json has of two methods, so that distributions are
 those of real runs. Of one method: how often its 95 % interval holds the interquartile mean of all 256. Of both: how
-often a difference is marked though there is none, since which run is whose is drawn by lot, seed by seed. A minute.
+often a difference is marked though there is none, since which run is whose is drawn by lot, seed by seed. Takes three
+minutes.
 """
 
 from typing import Any
