@@ -58,11 +58,13 @@ def run(
     seconds: Counter[str] = Counter()
     with reporter, StopRequest() as stop:
         reporter.begin("sweep", "runs", total, done)
+        group = None
         for place, chunk in enumerate(mine, 1):
             if not folder.done(chunk):
                 program = programs.get(chunk.group, chunk.size)
-                if host_is_free():
+                if host_is_free() and chunk.group != group:  # once: a group's chunks have their programs in common
                     _compile_ahead(folder, programs, chunk, mine[place:])
+                group = chunk.group
                 watcher = _ChunkReporter(reporter, done, chunk, f"chunk {place} of {len(mine)}", program)
                 try:
                     seconds.update(_run_chunk(folder, chunk, programs, watcher, stop, choice))
