@@ -81,6 +81,8 @@ def test_what_a_dataset_offers_is_said(tmp_path, arrays, capsys):
     assert "nothing to imitate" in marvel(capsys, *asked, "--cost-limit", "1")[1].replace("\n", " ")
     assert "give 0 or more" in marvel(capsys, *asked, "--cost-limit", "-1")[2]
     assert "cannot be written" in marvel(capsys, *asked, "--out", str(tmp_path / "no" / "where.png"))[2]
+    assert "nothing is overwritten" in marvel(capsys, *asked, "--out", str(tmp_path / "d.hdf5"))[2]
+    assert "does not say its format" in marvel(capsys, *asked, "--out", str(tmp_path / "figure"))[2]
 
 
 def spoil(arrays, name, index, value):

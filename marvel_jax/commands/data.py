@@ -7,7 +7,7 @@ from pathlib import Path
 
 from marvel_jax import config as configuration
 from marvel_jax.commands.options import Collect, Dataset
-from marvel_jax.commands.shared import prepare_jax
+from marvel_jax.commands.shared import check_unused, prepare_jax
 from marvel_jax.errors import UserError
 
 
@@ -76,8 +76,10 @@ def dataset_command(options: Dataset) -> int:
     limit = spec.cost_limit if options.cost_limit is None else options.cost_limit
     if limit < 0:
         raise UserError(f"--cost-limit is {limit:g}; give 0 or more.")
-    if options.out is not None and options.out.exists():
-        raise UserError(f"{options.out} exists, and nothing is overwritten. Give another --out.")
+    if options.out is not None:
+        check_unused(options.out)
+        if not options.out.suffix:  # where another file would be written
+            raise UserError(f"{options.out} does not say its format; give an --out such as {options.out}.png.")
     from marvel_jax.datasets import dataset as datasets
     from marvel_jax.report import dataset as report
 
