@@ -149,6 +149,8 @@ def test_a_loaded_policy_earns_what_its_run_did(whole, env):
     for asked, error in (({"run": 6}, "runs 0 to 5, and no 6"), ({"seed": 1}, "by run"), ({"run": -1}, "and no -1")):
         with pytest.raises(UserError, match=error):
             load_policy(whole, **asked)
+    with pytest.raises(UserError, match="not finished"):
+        SweepFolder(whole).policy(6)
 
 
 def test_a_sweep_is_not_taken_for_a_run(whole, capsys):

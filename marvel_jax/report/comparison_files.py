@@ -19,8 +19,8 @@ from marvel_jax.report.figures import LIMIT_COLOR, dress, save
 from marvel_jax.report.statistics import FEWEST, performance_profile
 
 SHOWN_BANDS = 3  # more of them hide each other
-# Where nothing differs, so many differences are marked all the same (benchmarks/intervals.py).
-MARKED_BY_CHANCE = {4: 0.12, 8: 0.06}  # from so many seeds on
+# Share of differences that are marked where there are none; of few seeds twice that (benchmarks/intervals.py).
+MARKED_BY_CHANCE, FEW = 0.06, 8
 MANY_JUDGED = 20  # differences, from which on that is said
 
 
@@ -76,8 +76,8 @@ def _by_chance(result: dict[str, Any]) -> list[str]:
     judged = sum("supported" in entry for row in result["entries"] for entry in row.get("against", {}).values())
     if judged < MANY_JUDGED:
         return []
-    few = min(len(row["seeds"]) for row in result["entries"] if row["reward"]["low"] is not None) < 8
-    marked = judged * MARKED_BY_CHANCE[4 if few else 8]
+    seeds = min(len(row["seeds"]) for row in result["entries"] if row["reward"]["low"] is not None)
+    marked = judged * MARKED_BY_CHANCE * (2 if seeds < FEW else 1)
     return [f"Each of {judged} differences is judged by itself: about {marked:.0f} would be marked if there were none."]
 
 
