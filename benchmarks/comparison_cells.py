@@ -25,7 +25,7 @@ UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.u
 # This project's methods have their defaults everywhere.
 OWN = (
     *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
-    *("marvel-no-fading", "marvel-feed-forward", "marvel-initial", "marvel-offline-critics"),
+    *("marvel-no-fading", "marvel-feed-forward", "marvel-initial", "marvel-offline-critics", "marvel-clone"),
 )
 TUNED = (
     *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),

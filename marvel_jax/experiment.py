@@ -115,6 +115,7 @@ def run(
     offline = pretrain.init(hyper, problem, keys.pretrain)
     if uses_offline_stage(hyper):
         offline, _ = pretrain.advance(hyper, problem, dataset, offline, hyper.pretrain.updates)
+        offline, _ = pretrain.choose(hyper, problem, env, offline)
     aligned = None
     if hyper.method.value_alignment:
         aligned = start_alignment(hyper, problem, offline, keys.align)

@@ -64,6 +64,10 @@ METHODS: dict[str, Recipe] = {
     "marvel-offline-critics": Recipe(
         "marvel, but value pre-alignment starts from the offline critics", {"method.critics": "offline"}
     ),
+    "marvel-clone": Recipe(
+        "marvel, but a clone of the data's safe episodes takes the place of an offline policy beyond twice the limit",
+        {"pretrain.clone_beyond": 2.0},
+    ),
     "marvel-paper": Recipe(
         "the paper's recipe: value pre-alignment from the offline critics, adaptive PID from λ = 0", _PAPER, _MARVEL
     ),

@@ -163,6 +163,7 @@ class Pipeline:
 
     def _chunks(self, stage: Stage, stop: StopRequest, state: Any, done: int, saver: checkpoint.Saver) -> Any:
         saved = counted = time.monotonic()
+        measured: dict[str, np.ndarray] = {}
         while done < stage.total:
             state, measured = self.program.advance(stage, self.batch, state)
             measured = jax.device_get(measured)
@@ -178,6 +179,8 @@ class Pipeline:
                 saved = counted = time.monotonic()
             if stop.asked:
                 raise Interrupted
+        if "cloned" in measured:
+            self.reporter.say(advice.of_clones(self.program.hyper, measured["cloned"]))
         return state
 
     def _take_from_source(self, stage: Stage) -> Any:

@@ -1,4 +1,4 @@
-"""The offline stage: minibatches of a fixed dataset through an offline algorithm, in one scan."""
+"""The offline stage: minibatches of a fixed dataset through an offline algorithm, in one scan, perhaps with a clone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
+from marvel_envs.base import SafetyEnv
 
+from marvel_jax import rollout
+from marvel_jax.algorithms import cloning
 from marvel_jax.algorithms.registry import OFFLINE
 from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper
@@ -14,13 +17,24 @@ from marvel_jax.problem import Problem, offline
 from marvel_jax.trajectories import episode_costs
 from marvel_jax.transitions import Transition
 
+CHOICE_EPISODES = 10
+_OF_CLONE = 2**31  # folded into keys for the clone: beyond all that is split off or folded in besides
+
 
 class State(struct.PyTreeNode):
-    """Everything a bit-exact continuation needs; `learner` is the algorithm's own state."""
+    """Everything a bit-exact continuation needs.
+
+    Attributes:
+      learner: The algorithm's own state.
+      step: Updates so far.
+      key: The stage's.
+      clone: With `pretrain.clone_beyond`, the clone of the data's episodes within the limit.
+    """
 
     learner: Any
     step: jax.Array
     key: jax.Array
+    clone: cloning.State | None = None
 
 
 def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
@@ -29,13 +43,14 @@ def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
     Raises:
       UserError: Saying what is missing.
     """
-    limits = [float(hyper.cost_limit) for hyper in hypers if hyper.algorithm == "bc-safe"]
+    imitating = [hyper for hyper in hypers if hyper.algorithm == "bc-safe" or hyper.pretrain.clone_beyond]
+    limits = [float(hyper.cost_limit) for hyper in imitating]
     if limits:
         cheapest = float(jnp.min(episode_costs(dataset)))
         if min(limits) < cheapest:
             raise UserError(
-                f"bc-safe: no episode of the dataset costs {min(limits):g} or less; the cheapest costs {cheapest:g}. "
-                "Raise --cost-limit, or use --algorithm bc."
+                f"bc-safe and --pretrain.clone-beyond: no episode of the dataset costs {min(limits):g} or less; the "
+                f"cheapest costs {cheapest:g}. Raise --cost-limit, or use --algorithm bc and no clone."
             )
 
 
@@ -44,7 +59,10 @@ def init(hyper: Hyper, problem: Problem, key: jax.Array) -> State:
     network_key, key = jax.random.split(key)
     algorithm = OFFLINE[hyper.algorithm]
     learner = algorithm.init(getattr(hyper, algorithm.part), offline(problem, hyper), network_key)
-    return State(learner, jnp.zeros((), jnp.int32), key)
+    clone = None
+    if hyper.pretrain.clone_beyond:
+        clone = cloning.init(hyper.cloning, offline(problem, hyper), jax.random.fold_in(network_key, _OF_CLONE))
+    return State(learner, jnp.zeros((), jnp.int32), key, clone)
 
 
 def advance(
@@ -53,11 +71,37 @@ def advance(
     """`steps` further updates on `dataset` `[N]`; returns the state and each metric's mean over them."""
     algorithm, problem = OFFLINE[hyper.algorithm], offline(problem, hyper)
     own, batch = getattr(hyper, algorithm.part), algorithm.source(problem, dataset, hyper.pretrain.batch_size)
+    safe_batch = OFFLINE["bc-safe"].source(problem, dataset, hyper.pretrain.batch_size)
 
     def update(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
         learner, metrics = algorithm.update(own, problem, state.learner, batch(batch_key), update_key)
-        return state.replace(learner=learner, step=state.step + 1), metrics
+        clone = state.clone
+        if clone is not None:
+            safe = safe_batch(jax.random.fold_in(batch_key, _OF_CLONE))
+            clone, _ = cloning.update(hyper.cloning, problem, clone, safe, update_key)
+        return state.replace(learner=learner, step=state.step + 1, clone=clone), metrics
 
     state, metrics = jax.lax.scan(update, state, None, length=steps)
     return state, jax.tree.map(jnp.mean, metrics)
+
+
+def choose(hyper: Hyper, problem: Problem, env: SafetyEnv, state: State) -> tuple[State, dict[str, jax.Array]]:
+    """Once all updates are done, puts the clone in the place of a policy that is far over the limit.
+
+    Far is `pretrain.clone_beyond` limits; each of the two plays `CHOICE_EPISODES` for it. Without that option the state
+    stays as it is.
+
+    Returns:
+      The state, and the metrics `clone_cost` and `cloned`, `[]` each: what the clone costs, and 1 where it was taken.
+    """
+    if state.clone is None:
+        return state, {}
+    policies, key = (state.learner.actor, state.clone.actor), jax.random.fold_in(state.key, _OF_CLONE)
+    sampling = jnp.zeros(CHOICE_EPISODES, bool)
+    own, cloned = (jnp.mean(rollout.episodes(env, problem, each.params, key, sampling).cost) for each in policies)
+    far = (own > hyper.pretrain.clone_beyond * hyper.cost_limit) & (cloned < own)
+    taken = far & (state.step >= hyper.pretrain.updates)
+    actor = jax.tree.map(lambda mine, clones: jnp.where(taken, clones, mine), *policies)
+    chosen = state.replace(learner=state.learner.replace(actor=actor))
+    return chosen, {"clone_cost": cloned, "cloned": taken.astype(jnp.float32)}

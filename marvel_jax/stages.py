@@ -55,6 +55,7 @@ def settings(name: str, hyper: Hyper) -> dict[str, Any]:
     offline_part = OFFLINE[hyper.algorithm].part
     parts = ["algorithm", "pretrain", offline_part, "cost_limit", "discount", "reward_scale", "hidden"]
     parts += ["log_std_minimum", "critic_layer_norm"]
+    parts += ["cloning"] if hyper.pretrain.clone_beyond else []
     if name == ALIGN:
         parts += ["alignment", "online_algorithm"] + (["td3"] if hyper.online_algorithm == "td3-lag" else [])
     everything = asdict(hyper)
@@ -88,10 +89,11 @@ def _pretraining(env: SafetyEnv, hyper: Hyper) -> Stage:
     def advance(dataset, hyper, state):
         problem = from_environment(env, hyper)
         state, metrics = pretrain.advance(hyper, problem, dataset, state, chunk)
+        state, of_clone = pretrain.choose(hyper, problem, env, state)
         # A key of its own, so that watching does not change what is learned.
         watch_key = jax.random.fold_in(state.key, -state.step)
         seen = evaluate(env, problem, state.learner.actor.params, watch_key, MONITOR_EPISODES)
-        return state, {"reward": jnp.mean(seen.reward), "cost": jnp.mean(seen.cost), **metrics}
+        return state, {"reward": jnp.mean(seen.reward), "cost": jnp.mean(seen.cost), **of_clone, **metrics}
 
     return Stage(PRETRAIN, "updates", hyper.pretrain.updates, chunk, start, advance)
 

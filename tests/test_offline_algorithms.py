@@ -1,9 +1,13 @@
 """Oracles of the offline algorithms beside CPQ: closed forms, a finite CMDP's linear program, support of the data."""
 
+from dataclasses import replace
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from scipy.optimize import linprog
 
 from marvel_jax import pretrain, trajectories
@@ -75,8 +79,40 @@ def test_safe_cloning_without_a_safe_episode_is_refused_with_the_cheapest(datase
     dear = dataset.replace(cost=jnp.ones(len(dataset.cost)))
     hyper = override(Hyper(), algorithm="bc-safe")
     pretrain.check([hyper], dataset)
-    with pytest.raises(UserError, match="the cheapest costs 100"):
-        pretrain.check([override(hyper, cost_limit=50.0), hyper], dear)
+    for imitating in (hyper, override(Hyper(), **{"pretrain.clone_beyond": 2.0})):
+        with pytest.raises(UserError, match="the cheapest costs 100"):
+            pretrain.check([override(hyper, cost_limit=200.0), imitating], dear)
+
+
+class SameEverywhere(nn.Module):
+    """A policy that does the same in all states: both actions are its one parameter."""
+
+    @nn.compact
+    def __call__(self, observation):
+        action = self.param("action", nn.initializers.zeros, ())
+        return jnp.broadcast_to(jnp.stack([action, action, -3.0, -3.0]), (*observation.shape[:-1], 4))
+
+
+@pytest.mark.parametrize(
+    ("own", "clone", "updates", "cost_limit", "taken"),
+    [
+        (3.0, 0.0, 10, 20.0, True),
+        (3.0, 0.0, 9, 20.0, False),  # not trained yet
+        (3.0, 0.0, 10, 80.0, False),  # over the limit, but not far
+        (0.0, 3.0, 10, 20.0, False),
+        (3.0, 4.0, 10, 20.0, False),  # no better
+    ],
+)
+def test_a_clone_takes_the_place_of_a_policy_far_over_the_limit(env, own, clone, updates, cost_limit, taken):
+    """On BallRun full speed costs nearly every one of 100 steps, standing still none."""
+    hyper = override(Hyper(), cost_limit=cost_limit, **{"pretrain.clone_beyond": 1.5, "pretrain.updates": 10})
+    problem = replace(from_environment(env, hyper), actor=SameEverywhere())
+    state = pretrain.init(hyper, problem, jax.random.key(0)).replace(step=jnp.int32(updates))
+    doing = lambda state, action: state.replace(actor=jax.tree.map(lambda x: jnp.full_like(x, action), state.actor))  # noqa: E731
+    state = state.replace(learner=doing(state.learner, own), clone=doing(state.clone, clone))
+    chosen, metrics = pretrain.choose(hyper, problem, env, state)
+    assert bool(metrics["cloned"]) == taken
+    chex.assert_trees_all_equal(chosen.learner.actor, (state.clone if taken else state.learner).actor)
 
 
 def test_discrepancy_of_two_points_has_its_closed_form():
@@ -188,9 +224,13 @@ def test_a_wider_cost_bound_is_more_pessimistic():
 @pytest.mark.parametrize("name", OFFLINE)
 def test_every_offline_algorithm_trains_on_a_real_dataset(name, env, dataset, tiny):
     hyper = override(tiny, algorithm=name, **{"bear_lag.vae_hidden": 8, "bcq_lag.vae_hidden": 8})
+    hyper = override(hyper, **{"pretrain.clone_beyond": 2.0})  # as well
     problem = from_environment(env, hyper)
     state = pretrain.init(hyper, problem, jax.random.key(0))
     after, metrics = jax.jit(pretrain.advance, static_argnums=4)(hyper, problem, dataset, state, 3)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.learner, metrics)))
-    before, now = (jax.tree.leaves(s.learner.actor.params) for s in (state, after))
-    assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True))
+    for part in ("learner", "clone"):
+        before, now = (jax.tree.leaves(getattr(s, part).actor.params) for s in (state, after))
+        assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True))
+    chosen, _ = jax.eval_shape(lambda s: pretrain.choose(hyper, problem, env, s), after)
+    chex.assert_trees_all_equal_shapes_and_dtypes(chosen, after)

@@ -16,6 +16,9 @@ class Pretraining:
     """Gradient updates of the offline stage (static)."""
     batch_size: int = static(256)
     """Transitions per update (static)."""
+    clone_beyond: float = static(0.0)
+    """A policy that costs more than this many cost limits gives way to a clone of the data's episodes within the limit,
+    unless that costs more (static). 0 is off."""
 
 
 @dataclass(frozen=True)
