@@ -169,7 +169,7 @@ def results(part: str, given: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     given = options()
     words = f" --seeds {given.seeds}" if given.seeds != SEEDS else ""
-    words += " --only " + " ".join(given.only) if given.only else ""
+    only = " --only " + " ".join(given.only) if given.only else ""
     FOLDER.mkdir(exist_ok=True)
     for part in given.parts:
         try:
@@ -178,7 +178,10 @@ def main() -> None:
             print(f"{part}: this process is done, others are not", flush=True)
             continue
         for name, result in found.items():
-            common.write(f"comparison/{name}", f"python benchmarks/comparison.py {part}{words}", result)
+            # Of a file that has others too, the command that makes all of it.
+            added = only and set(result["methods"]) != set(given.only)
+            command = f"python benchmarks/comparison.py {part}{words}{'' if added else only}"
+            common.write(f"comparison/{name}", command, result)
         print(f"{part}: done", flush=True)
 
 

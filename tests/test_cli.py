@@ -89,8 +89,10 @@ def test_a_start_far_over_the_limit_comes_with_advice():
     assert "reward 1496, cost 92.0 (limit 20): far over" in advice.of_start(Hyper(), over)
     assert advice.of_start(Hyper(), over.replace(cost=over.cost / 4)).endswith("(limit 20)")
     # Nothing that would be refused, or is done already.
-    for hyper in (override(Hyper(), algorithm="bc-safe"), methods.apply(Hyper(), "marvel-paper")):
-        assert "bc-safe" not in advice.of_start(hyper, over)
+    done = [methods.apply(Hyper(), name) for name in ("marvel-clone", "marvel-paper")]
+    for hyper in (*done, override(Hyper(), algorithm="bc-safe")):
+        assert "clone" not in advice.of_start(hyper, over)
+    assert advice.of_clones(done[0], np.array([1.0, 0.0])).startswith("1 of 2 policies cost more than 2 times the")
 
 
 def test_evaluate_and_plot_a_finished_run(finished, tmp_path, capsys):
