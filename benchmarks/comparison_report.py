@@ -46,7 +46,7 @@ def main() -> None:
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
     """Reward and cost while finetuning, of the methods that were tuned, in two rows if they are many."""
-    shown = [name for name in cell["methods"] if name in (DEFAULT, *TUNED)]
+    shown = [name for name in cell["methods"] if name in (DEFAULT, "marvel-clone", *TUNED)]
     rows = [shown] if len(shown) <= 4 else [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
     size = 13, 4 * len(rows)
     figure, axes = plt.subplots(len(rows), 2, figsize=size, layout="constrained", sharex=True, squeeze=False)

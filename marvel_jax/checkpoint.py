@@ -166,4 +166,7 @@ def _check_shapes(folder: Path, metadata: Any, like: Any) -> None:
             )
     missing = sorted(set(expected) - set(found))
     if missing and found:
-        raise UserError(f"The checkpoint in {folder} lacks {missing[0]}; it is of another method or version.")
+        raise UserError(
+            f"The checkpoint in {folder} lacks {missing[0]}; it is of another method, other options or another "
+            "version. Use those that it was made with, or do its stage again."
+        )
