@@ -36,7 +36,7 @@ LIKE_PAPER = (
     *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
     *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
 )
-DEFAULT = "marvel"
+DEFAULT, FROM_FAR = "marvel", "marvel-clone"  # the latter where policies may be far over the limit
 MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
 # On tasks without a search, and how much of what is done there.
 UNTUNED = (

@@ -14,7 +14,7 @@ import docs_tables
 import matplotlib.pyplot as plt
 import numpy as np
 from comparison import kind_of
-from comparison_cells import DEFAULT, TUNED
+from comparison_cells import DEFAULT, FROM_FAR, TUNED
 from comparison_sweeps import FOLDER
 from comparison_tables import entry_of, limits, notes, overall, pairs_table
 from studies import STUDIES
@@ -45,8 +45,9 @@ def main() -> None:
 
 
 def draw_curves(cell: dict[str, Any], path: Path) -> None:
-    """Reward and cost while finetuning, of the methods that were tuned, in two rows if they are many."""
-    shown = [name for name in cell["methods"] if name in (DEFAULT, "marvel-clone", *TUNED)]
+    """Reward and cost while finetuning, of the default, what is advised far over the limit, and the methods that were
+    tuned, in two rows if they are many."""
+    shown = [name for name in cell["methods"] if name in (DEFAULT, FROM_FAR, *TUNED)]
     rows = [shown] if len(shown) <= 4 else [shown[: len(shown) // 2], shown[len(shown) // 2 :]]
     size = 13, 4 * len(rows)
     figure, axes = plt.subplots(len(rows), 2, figsize=size, layout="constrained", sharex=True, squeeze=False)

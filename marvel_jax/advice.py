@@ -22,7 +22,7 @@ def of_start(hyper: Hyper, start: Evaluation) -> str:
         return said
     return (
         f"{said}: far over the limit. From there a clone of the data's safe episodes was the better start: "
-        "--pretrain.clone-beyond 2 (docs/parts.md, When the offline policy breaks the limit)"
+        f"--pretrain.clone-beyond {FAR_OVER:g} (docs/parts.md, When the offline policy breaks the limit)"
     )
 
 

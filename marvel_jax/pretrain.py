@@ -9,7 +9,6 @@ from flax import struct
 from marvel_envs.base import SafetyEnv
 
 from marvel_jax import rollout
-from marvel_jax.algorithms import cloning
 from marvel_jax.algorithms.registry import OFFLINE
 from marvel_jax.errors import UserError
 from marvel_jax.hyper import Hyper
@@ -17,6 +16,7 @@ from marvel_jax.problem import Problem, offline
 from marvel_jax.trajectories import episode_costs
 from marvel_jax.transitions import Transition
 
+CLONING = OFFLINE["bc-safe"]
 CHOICE_EPISODES = 10
 _OF_CLONE = 2**31  # folded into keys for the clone: beyond all that is split off or folded in besides
 
@@ -28,13 +28,13 @@ class State(struct.PyTreeNode):
       learner: The algorithm's own state.
       step: Updates so far.
       key: The stage's.
-      clone: With `pretrain.clone_beyond`, the clone of the data's episodes within the limit.
+      clone: With `pretrain.clone_beyond`, the state of the clone of the data's episodes within the limit.
     """
 
     learner: Any
     step: jax.Array
     key: jax.Array
-    clone: cloning.State | None = None
+    clone: Any = None
 
 
 def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
@@ -61,7 +61,7 @@ def init(hyper: Hyper, problem: Problem, key: jax.Array) -> State:
     learner = algorithm.init(getattr(hyper, algorithm.part), offline(problem, hyper), network_key)
     clone = None
     if hyper.pretrain.clone_beyond:
-        clone = cloning.init(hyper.cloning, offline(problem, hyper), jax.random.fold_in(network_key, _OF_CLONE))
+        clone = CLONING.init(hyper.cloning, offline(problem, hyper), jax.random.fold_in(network_key, _OF_CLONE))
     return State(learner, jnp.zeros((), jnp.int32), key, clone)
 
 
@@ -71,7 +71,7 @@ def advance(
     """`steps` further updates on `dataset` `[N]`; returns the state and each metric's mean over them."""
     algorithm, problem = OFFLINE[hyper.algorithm], offline(problem, hyper)
     own, batch = getattr(hyper, algorithm.part), algorithm.source(problem, dataset, hyper.pretrain.batch_size)
-    safe_batch = OFFLINE["bc-safe"].source(problem, dataset, hyper.pretrain.batch_size)
+    safe_batch = CLONING.source(problem, dataset, hyper.pretrain.batch_size)
 
     def update(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
@@ -79,7 +79,7 @@ def advance(
         clone = state.clone
         if clone is not None:
             safe = safe_batch(jax.random.fold_in(batch_key, _OF_CLONE))
-            clone, _ = cloning.update(hyper.cloning, problem, clone, safe, update_key)
+            clone, _ = CLONING.update(hyper.cloning, problem, clone, safe, update_key)
         return state.replace(learner=learner, step=state.step + 1, clone=clone), metrics
 
     state, metrics = jax.lax.scan(update, state, None, length=steps)
