@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 from throughput import alternate
 from updates import learners
 
-from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.datasets.hdf5 import load_shipped
 from marvel_jax.sweeps import memory
 
 ROUNDS = 3

@@ -19,7 +19,7 @@ import marvel_envs
 import numpy as np
 from updates import learners
 
-from marvel_jax.datasets.dataset import load_shipped
+from marvel_jax.datasets.hdf5 import load_shipped
 
 TASKS = ("BallCircle", "DroneCircle", "CarRun", "PointGoal1", "HalfCheetahVelocity")
 STEPS, ENVIRONMENTS = (1, 10, 50), 64

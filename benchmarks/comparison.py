@@ -31,8 +31,8 @@ from comparison_cells import DEFAULT, LIKE_PAPER, OWN, REDUCED, SEEDS, TUNED, UN
 from comparison_sweeps import FOLDER, VALUES, Unfinished, dataset, runs, runs_of, sweep, table
 from studies import ALSO_LOOSE, ALSO_UNSAFE, OF_PAPER, ON_UNSEEN_SEEDS, STUDIES, UNSEEN
 
-from marvel_jax.config import find_task
-from marvel_jax.hyper import OfflineName, OnlineName
+from marvel_jax.config.hyper import OfflineName, OnlineName
+from marvel_jax.config.run import find_task
 from marvel_jax.report import comparison
 
 PAIR_SEEDS = 4

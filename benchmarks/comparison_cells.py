@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from comparison_sweeps import FOLDER, VALUES, dataset, runs, runs_of, sweep, table
 
-from marvel_jax.config import preset_hyper
+from marvel_jax.config.run import preset_hyper
 from marvel_jax.report import comparison
 from marvel_jax.report.statistics import interval
 from marvel_jax.sweeps.folder import SweepFolder

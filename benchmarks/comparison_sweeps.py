@@ -10,8 +10,8 @@ import common
 import jax
 
 from marvel_jax import cli
-from marvel_jax.datasets.dataset import shipped_path
-from marvel_jax.metrics import read_table
+from marvel_jax.datasets.hdf5 import shipped_path
+from marvel_jax.runs.metrics import read_table
 from marvel_jax.sweeps.folder import SweepFolder
 
 CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so that programs compile once for all parts

@@ -9,8 +9,8 @@ from comparison import PAIR_SEEDS
 from comparison_cells import DEFAULT
 from comparison_sweeps import VALUES
 
-from marvel_jax.config import find_task
-from marvel_jax.hyper import OfflineName, OnlineName
+from marvel_jax.config.hyper import OfflineName, OnlineName
+from marvel_jax.config.run import find_task
 from marvel_jax.report import comparison, comparison_files
 from marvel_jax.report.statistics import interquartile_mean, stratified_interval
 

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import marvel_envs
 import numpy as np
 
-from marvel_jax import experiment, pretrain
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.evaluate import evaluate
-from marvel_jax.hyper import Hyper, override
-from marvel_jax.problem import from_environment
-from marvel_jax.seeds import map_seeds
+from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.core.problem import from_environment
+from marvel_jax.core.seeds import map_seeds
+from marvel_jax.datasets.hdf5 import load_shipped
+from marvel_jax.training import experiment, pretrain
+from marvel_jax.training.evaluate import evaluate
 
 SEEDS, UPDATES = 4, 4_000
 # The question is CPQ's own, so the critics and policy are as they are elsewhere.

@@ -24,7 +24,7 @@ from marvel_envs import TASKS
 from marvel_envs.host import HostVector
 from matplotlib.figure import Figure
 
-from marvel_jax.seeds import map_seeds
+from marvel_jax.core.seeds import map_seeds
 
 COUNTS = (1, 64, 1024, 4096)
 GROUP = 64

@@ -18,17 +18,19 @@ import common
 import jax
 import numpy as np
 
-from marvel_jax import diagnosis, runfolder, stages
-from marvel_jax import pipeline as pipelines
 from marvel_jax.commands.diagnose import FIXED, short
-from marvel_jax.config import RunConfig, find_task, preset_hyper
-from marvel_jax.console import Reporter
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import override
-from marvel_jax.pipeline import Pipeline
+from marvel_jax.config.hyper import override
+from marvel_jax.config.run import RunConfig, find_task, preset_hyper
+from marvel_jax.datasets.hdf5 import load_shipped
+from marvel_jax.diagnosis import refinetuning
 from marvel_jax.report import diagnosis_figures
 from marvel_jax.report.figures import save
 from marvel_jax.report.summarize import summarize
+from marvel_jax.runs import pipeline as pipelines
+from marvel_jax.runs.console import Reporter
+from marvel_jax.runs.folder import RunFolder, create
+from marvel_jax.runs.pipeline import Pipeline
+from marvel_jax.training import stages
 
 SEEDS = 8
 
@@ -38,8 +40,8 @@ def config_of(task: str, method: str, seeds: int = SEEDS, **changes: Any) -> Run
 
 
 def run(config: RunConfig, folder: Path, source: Path | None, last: str = stages.FINETUNE) -> Pipeline:
-    made = runfolder.create(folder, config)
-    pipeline = pipelines.of_run(config, made, Reporter(), None if source is None else runfolder.RunFolder(source))
+    made = create(folder, config)
+    pipeline = pipelines.of_run(config, made, Reporter(), None if source is None else RunFolder(source))
     pipeline.run(last)
     return pipeline
 
@@ -100,7 +102,7 @@ def critics(states: int = 256) -> None:
         run(config_of(task, "marvel"), work / "offline", None, stages.PRETRAIN)
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
             pipeline = run(config_of(task, method), work / method, work / "offline", stages.ALIGN)
-            found = diagnosis.critics_against_truth(
+            found = refinetuning.critics_against_truth(
                 pipeline, pipeline.outcome.states, load_shipped(task), states, jax.random.key(0)
             )
             for when, kinds in found["data"].items():
@@ -126,8 +128,8 @@ def multiplier() -> None:
         work = Path(tempfile.mkdtemp())
         pipeline = run(config_of(task, "marvel", 4, algorithm="bear-lag"), work / "run", None, stages.ALIGN)
         states = pipeline.outcome.states
-        before = diagnosis.offline_multiplier(pipeline, states)
-        found = diagnosis.over_fixed_multipliers(pipeline, states, FIXED, 4, Reporter())
+        before = refinetuning.offline_multiplier(pipeline, states)
+        found = refinetuning.over_fixed_multipliers(pipeline, states, FIXED, 4, Reporter())
         figure = diagnosis_figures.fixed(found, before, find_task(task).cost_limit, f"{task}, BEAR-Lag, 4 seeds")
         save({f"learning-multiplier-{task}": figure}, common.RESULTS)
         report[task] = short({"before": before, **found})

@@ -22,10 +22,10 @@ import common
 import jax
 import marvel_envs
 
-from marvel_jax.config import preset_hyper
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import override
-from marvel_jax.program import Program
+from marvel_jax.config.hyper import override
+from marvel_jax.config.run import preset_hyper
+from marvel_jax.datasets.hdf5 import load_shipped
+from marvel_jax.runs.program import Program
 from marvel_jax.sweeps.memory import program_bytes, tree_bytes
 
 SEEDS = 64

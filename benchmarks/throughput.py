@@ -27,10 +27,10 @@ import numpy as np
 from flax import linen as nn
 from updates import learners, of_seeds
 
-from marvel_jax.algorithms import sac_lag
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.learners import follow, minimize
-from marvel_jax.transitions import Transition
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.core.parameters import follow, minimize
+from marvel_jax.core.transitions import Transition
+from marvel_jax.datasets.hdf5 import load_shipped
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from marvel_jax import align
-from marvel_jax.algorithms import cpq, sac_lag
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
-from marvel_jax.problem import Problem
-from marvel_jax.seeds import map_seeds
-from marvel_jax.transitions import Transition, sample
+from marvel_jax.algorithms.offline import cpq
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.config.hyper import CPQ, SACLag, ValueAlignment
+from marvel_jax.core.problem import Problem
+from marvel_jax.core.seeds import map_seeds
+from marvel_jax.core.transitions import Transition, sample
+from marvel_jax.datasets.hdf5 import load_shipped
+from marvel_jax.training import align
 
 
 def matmul_flops(jaxpr: Any) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 import tyro
 
-from marvel_jax import interruption
 from marvel_jax.commands import compare, data, diagnose, learn, options, shared, sweep, tools
-from marvel_jax.errors import UserError
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs import interruption
 
 _TYRO = (tyro.conf.OmitSubcommandPrefixes,)
 

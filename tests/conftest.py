@@ -11,8 +11,8 @@ import pytest
 from command_line import FIELDS, TINY
 
 from marvel_jax import cli
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import Hyper, override
+from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.datasets.hdf5 import load_shipped
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from command_line import TINY, marvel
 
-from marvel_jax import Hyper, advice, methods, metrics, override
-from marvel_jax.datasets.dataset import shipped_path
-from marvel_jax.evaluate import Evaluation
+from marvel_jax import Hyper, override
+from marvel_jax.config import methods
+from marvel_jax.datasets.hdf5 import shipped_path
+from marvel_jax.runs import advice, metrics
+from marvel_jax.training.evaluate import Evaluation
 
 
 def test_run_folder_has_everything_and_the_summary_its_fields(finished):

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from marvel_jax import align, control, step_size
-from marvel_jax.algorithms import sac_lag
-from marvel_jax.hyper import Hyper, Method, Online, SACLag, override
-from marvel_jax.networks import policy
-from marvel_jax.problem import Problem
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.config.hyper import Hyper, Method, Online, SACLag, override
+from marvel_jax.core.networks import policy
+from marvel_jax.core.problem import Problem
+from marvel_jax.multiplier import control
+from marvel_jax.training import align, step_size
 
 PROBLEM = Problem(observation_size=3, action_size=2, episode_length=10, hidden=(8,), cost_limit=20.0)
 RANDOM = sac_lag.init(SACLag(), PROBLEM, jax.random.key(3))

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marvel_envs import TASKS
 
-from marvel_jax.datasets import dataset as datasets
+from marvel_jax.config.errors import UserError
+from marvel_jax.datasets import hdf5 as datasets
 from marvel_jax.datasets.thinning import thin
-from marvel_jax.errors import UserError
 
 TASK = TASKS["BallRun"]
 

@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax import experiment, finetune, methods, replay, rollout, stages
-from marvel_jax.hyper import override
-from marvel_jax.problem import from_environment
-from marvel_jax.seeds import map_seeds
+from marvel_jax.config import methods
+from marvel_jax.config.hyper import override
+from marvel_jax.core.problem import from_environment
+from marvel_jax.core.seeds import map_seeds
+from marvel_jax.training import experiment, finetune, replay, rollout, stages
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from brax.envs.fast import Fast
 from command_line import TINY, marvel
 
 from marvel_jax.algorithms.registry import OFFLINE
-from marvel_jax.methods import METHODS
+from marvel_jax.config.methods import METHODS
 
 DOCS = Path(__file__).parent.parent / "docs"
 

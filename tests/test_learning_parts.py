@@ -12,10 +12,10 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marvel_jax import align
-from marvel_jax.algorithms import cpq, sac_lag
-from marvel_jax.hyper import CPQ, SACLag, ValueAlignment
-from marvel_jax.networks import (
+from marvel_jax.algorithms.offline import cpq
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.config.hyper import CPQ, SACLag, ValueAlignment
+from marvel_jax.core.networks import (
     SquashedGaussian,
     init_actor,
     init_twins,
@@ -24,9 +24,10 @@ from marvel_jax.networks import (
     state_value,
     twin_values,
 )
-from marvel_jax.normalization import LayerNorm
-from marvel_jax.problem import Problem, discounted_limit
-from marvel_jax.transitions import Transition
+from marvel_jax.core.normalization import LayerNorm
+from marvel_jax.core.problem import Problem, discounted_limit
+from marvel_jax.core.transitions import Transition
+from marvel_jax.training import align
 
 
 @pytest.mark.parametrize(("mean", "log_std"), [(0.0, -1.0), (0.8, 0.0), (-1.5, -2.0)])

@@ -10,14 +10,15 @@ import pytest
 from flax import linen as nn
 from scipy.optimize import linprog
 
-from marvel_jax import pretrain, trajectories
-from marvel_jax.algorithms import bcq_lag, bear_lag, coptidice, in_support
+from marvel_jax.algorithms.offline import bcq_lag, bear_lag, coptidice, in_support
 from marvel_jax.algorithms.registry import OFFLINE
-from marvel_jax.errors import UserError
-from marvel_jax.hyper import BCQLag, Hyper, override
-from marvel_jax.networks import init_twins, policy, twin_values
-from marvel_jax.problem import Problem, from_environment
-from marvel_jax.transitions import Transition
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.hyper import BCQLag, Hyper, override
+from marvel_jax.core import trajectories
+from marvel_jax.core.networks import init_twins, policy, twin_values
+from marvel_jax.core.problem import Problem, from_environment
+from marvel_jax.core.transitions import Transition
+from marvel_jax.training import pretrain
 
 ROWS = 256
 

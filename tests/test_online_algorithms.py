@@ -5,16 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax import finetune, guides, methods, step_size
-from marvel_jax.algorithms import off_policy, ppo_lag, sac_lag, td3_lag
+from marvel_jax.algorithms.online import off_policy, ppo_lag, sac_lag, td3_lag
 from marvel_jax.algorithms.registry import ONLINE, Experience
-from marvel_jax.guides import Guided
-from marvel_jax.hyper import Hyper, PPOLag, SACLag, TD3Lag, override
-from marvel_jax.learners import Critics, conservative, new_learner
-from marvel_jax.networks import init_actor, init_twins, init_value, policy
-from marvel_jax.problem import Problem, from_spec
-from marvel_jax.rollout import Rollout
-from marvel_jax.transitions import Transition
+from marvel_jax.config import methods
+from marvel_jax.config.hyper import Hyper, PPOLag, SACLag, TD3Lag, override
+from marvel_jax.core.networks import init_actor, init_twins, init_value, policy
+from marvel_jax.core.parameters import Critics, conservative, new_learner
+from marvel_jax.core.problem import Problem, from_spec
+from marvel_jax.core.transitions import Transition
+from marvel_jax.training import finetune, guides, step_size
+from marvel_jax.training.guides import Guided
+from marvel_jax.training.rollout import Rollout
 
 ROWS = 256
 
@@ -192,7 +193,7 @@ def test_expansion_prefers_the_proposal_that_the_critics_prefer():
     actor = guided(problem, "expansion")
     observation = jax.random.normal(jax.random.key(5), (200, 3))
     proposals = [policy(problem, params, observation).mode() for params in (actor.guide.params, actor.learner)]
-    from marvel_jax.networks import aggregate, twin_values
+    from marvel_jax.core.networks import aggregate, twin_values
 
     values = [aggregate(twin_values(problem, actor.reward_twins, observation, a), "min") for a in proposals]
     best = jnp.where((values[0] >= values[1])[:, None], *proposals)

@@ -9,8 +9,8 @@ import pytest
 from command_line import TINY, marvel
 
 from marvel_jax import cli
-from marvel_jax.datasets import dataset as datasets
-from marvel_jax.true_values import physics_at
+from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.diagnosis.true_values import physics_at
 
 COLLECT = ("--iterations", "1", "--stages", "1", "--runs", "1", "--limits", "1000", "--episodes-per-stage", "2")
 

@@ -16,8 +16,8 @@ from marvel_envs.scenes import scene
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from marvel_jax.diagnosis.episodes import Episode
 from marvel_jax.report import render, trajectories
-from marvel_jax.report.episodes import Episode
 
 
 def test_rotation_matrices_become_the_same_rotations():

@@ -6,14 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from marvel_jax import config, experiment, load_policy
-from marvel_jax.errors import UserError
-from marvel_jax.evaluate import evaluate
+from marvel_jax import load_policy
+from marvel_jax.config import run
+from marvel_jax.config.errors import UserError
+from marvel_jax.training import experiment
+from marvel_jax.training.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
 def hyper(finished):
-    return config.read(finished).hyper
+    return run.read(finished).hyper
 
 
 @pytest.mark.parametrize(("stage", "found"), [("finetune", "reward"), ("pretrain", "offline_reward")])

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from marvel_jax import cli
-from marvel_jax.diagnosis import dual_function
-from marvel_jax.networks import init_actor
-from marvel_jax.problem import Problem
-from marvel_jax.report import bounds, comparison, comparison_files, statistics
+from marvel_jax.core.networks import init_actor
+from marvel_jax.core.problem import Problem
+from marvel_jax.diagnosis import bounds
+from marvel_jax.diagnosis.refinetuning import dual_function
+from marvel_jax.diagnosis.true_values import monte_carlo
+from marvel_jax.report import comparison, comparison_files, statistics
 from marvel_jax.report.comparison import Entry
-from marvel_jax.true_values import monte_carlo
 
 GENERATOR = np.random.default_rng(3)
 

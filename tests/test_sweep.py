@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 from command_line import FIELDS, TINY_SWEEP, marvel
 
-from marvel_jax import checkpoint, experiment, load_policy
-from marvel_jax.errors import UserError
-from marvel_jax.evaluate import evaluate
-from marvel_jax.program import Program
+from marvel_jax import load_policy
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs import checkpoint
+from marvel_jax.runs.program import Program
 from marvel_jax.sweeps import memory, plan, programs, run
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.common import CommonStages
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.programs import Programs
 from marvel_jax.sweeps.request import Request
+from marvel_jax.training import experiment
+from marvel_jax.training.evaluate import evaluate
 
 ASKED = ("sweep", "--tasks", "BallRun", "--seeds", "3", "--product", "cost_limit=5,20", *TINY_SWEEP)
 

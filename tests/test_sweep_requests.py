@@ -5,7 +5,8 @@ import math
 import pytest
 from command_line import marvel
 
-from marvel_jax.sweeps import fields, reading, request
+from marvel_jax.config import fields
+from marvel_jax.sweeps import reading, request
 from marvel_jax.sweeps.request import Range, Request
 
 FILE = """

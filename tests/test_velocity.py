@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from marvel_envs import parity
 
-from marvel_jax.seeds import map_seeds
+from marvel_jax.core.seeds import map_seeds
 
 # Generalized positions and velocities, largest error; the other tasks are in benchmarks/velocity_parity.py.
 BOUNDS = {"HopperVelocity": (1e-5, 1e-3), "HalfCheetahVelocity": (1e-5, 1e-3), "AntVelocity": (1e-3, 5e-2)}

@@ -9,8 +9,8 @@ import pytest
 from brax.envs.base import Env, State
 from marvel_envs import SafetyWrapper
 
-from marvel_jax import experiment
-from marvel_jax.transitions import blank
+from marvel_jax.core.transitions import blank
+from marvel_jax.training import experiment
 
 LENGTH = 12
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from command_line import TINY, TINY_SWEEP, marvel
 
-from marvel_jax import metrics
-from marvel_jax.writers import Writers
+from marvel_jax.runs import metrics
+from marvel_jax.runs.writers import Writers
 
 pytest.importorskip("tensorboardX")
 pytest.importorskip("wandb")

@@ -17,13 +17,13 @@ import protocol
 import swimmer
 from updates import learners, of_seeds
 
-from marvel_jax import experiment, finetune, pretrain
-from marvel_jax.datasets.dataset import load_shipped
-from marvel_jax.hyper import CPQ, Hyper, override
-from marvel_jax.networks import MLP
-from marvel_jax.problem import from_environment
-from marvel_jax.seeds import map_seeds
-from marvel_jax.transitions import blank
+from marvel_jax.config.hyper import CPQ, Hyper, override
+from marvel_jax.core.networks import MLP
+from marvel_jax.core.problem import from_environment
+from marvel_jax.core.seeds import map_seeds
+from marvel_jax.core.transitions import blank
+from marvel_jax.datasets.hdf5 import load_shipped
+from marvel_jax.training import experiment, finetune, pretrain
 
 jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 CORES = jax.local_device_count()

@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from marvel_jax import align, step_size, trajectories
-from marvel_jax.algorithms import bcq_lag, bear_lag, cloning, coptidice, cpq, ppo_lag, sac_lag, td3_lag
-from marvel_jax.hyper import Hyper, OfflineName, OnlineName
-from marvel_jax.learners import Critics, Learner
-from marvel_jax.networks import Params, policy
-from marvel_jax.problem import Problem
-from marvel_jax.rollout import Rollout
-from marvel_jax.transitions import Transition, at, sample
+from marvel_jax.algorithms.offline import bc, bcq_lag, bear_lag, coptidice, cpq
+from marvel_jax.algorithms.online import ppo_lag, sac_lag, td3_lag
+from marvel_jax.config.hyper import Hyper, OfflineName, OnlineName
+from marvel_jax.core import trajectories
+from marvel_jax.core.networks import Params, policy
+from marvel_jax.core.parameters import Critics, Learner
+from marvel_jax.core.problem import Problem
+from marvel_jax.core.transitions import Transition, at, sample
+from marvel_jax.training import align, step_size
+from marvel_jax.training.rollout import Rollout
 
 Source = Callable[[jax.Array], Any]  # key -> batch
 CONTROL_BATCHES = 8  # how many batches' states the multiplier is aligned on
@@ -68,8 +70,8 @@ OFFLINE: dict[OfflineName, Offline] = {
     "bear-lag": Offline("bear_lag", bear_lag.init, bear_lag.update, _anything),
     "bcq-lag": Offline("bcq_lag", bcq_lag.init, bcq_lag.update, _anything),
     "coptidice": Offline("coptidice", coptidice.init, coptidice.update, _with_first_observations),
-    "bc": Offline("cloning", cloning.init, cloning.update, _anything),
-    "bc-safe": Offline("cloning", cloning.init, cloning.update, _safe_episodes),
+    "bc": Offline("cloning", bc.init, bc.update, _anything),
+    "bc-safe": Offline("cloning", bc.init, bc.update, _safe_episodes),
 }
 
 

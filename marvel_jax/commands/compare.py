@@ -6,8 +6,8 @@ from typing import Any
 
 from marvel_jax.commands.options import Compare
 from marvel_jax.commands.shared import check_unused, draw_runs
-from marvel_jax.errors import UserError
-from marvel_jax.runfolder import RunFolder, write_json
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs.folder import RunFolder, write_json
 
 
 def compare_command(options: Compare) -> int:

@@ -5,10 +5,10 @@ import json
 import os
 from pathlib import Path
 
-from marvel_jax import config as configuration
 from marvel_jax.commands.options import Collect, Dataset
 from marvel_jax.commands.shared import check_unused, prepare_jax
-from marvel_jax.errors import UserError
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
 
 
 def collect_command(options: Collect) -> int:
@@ -31,9 +31,9 @@ def collect_command(options: Collect) -> int:
     import jax
     import marvel_envs
 
-    from marvel_jax.console import Reporter
-    from marvel_jax.datasets import dataset as datasets
+    from marvel_jax.datasets import hdf5 as datasets
     from marvel_jax.datasets.collect import behaviour_hyper, collect
+    from marvel_jax.runs.console import Reporter
 
     with Reporter(options.quiet) as reporter:
         reporter.begin("collect", "stages", options.stages)
@@ -80,7 +80,7 @@ def dataset_command(options: Dataset) -> int:
         check_unused(options.out)
         if not options.out.suffix:  # where another file would be written
             raise UserError(f"{options.out} does not say its format; give an --out such as {options.out}.png.")
-    from marvel_jax.datasets import dataset as datasets
+    from marvel_jax.datasets import hdf5 as datasets
     from marvel_jax.report import dataset as report
 
     path = options.dataset or datasets.shipped_path(spec.name)

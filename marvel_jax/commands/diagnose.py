@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from marvel_jax import config as configuration
 from marvel_jax.commands.options import Diagnose
 from marvel_jax.commands.shared import check_unused, prepare_jax
-from marvel_jax.errors import UserError
-from marvel_jax.runfolder import RunFolder, write_json
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs.folder import RunFolder, write_json
 
 FIXED = [0.0, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 INITIAL = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0]
@@ -27,27 +27,27 @@ def diagnose_command(options: Diagnose) -> int:
     check_unused(out)
     seeds = min(options.seeds, config.seeds)
     prepare_jax(config.seeds)
-    from marvel_jax import diagnosis
-    from marvel_jax import pipeline as pipelines
-    from marvel_jax.console import Reporter
+    from marvel_jax.diagnosis import refinetuning
+    from marvel_jax.runs import pipeline as pipelines
+    from marvel_jax.runs.console import Reporter
 
     reporter = Reporter(quiet=options.json)
     pipeline = pipelines.of_run(config, folder, reporter)
-    states = diagnosis.finished_states(pipeline)
+    states = refinetuning.finished_states(pipeline)
     found: dict[str, Any] = {}
     if "critics" in options.parts:
         found["critics"] = _critics(options, config, pipeline, states)
     if "fixed" in options.parts:
-        found["multiplier_before"] = diagnosis.offline_multiplier(pipeline, states)
-        found["fixed"] = diagnosis.over_fixed_multipliers(pipeline, states, FIXED, seeds, reporter)
+        found["multiplier_before"] = refinetuning.offline_multiplier(pipeline, states)
+        found["fixed"] = refinetuning.over_fixed_multipliers(pipeline, states, FIXED, seeds, reporter)
     if "initial" in options.parts:
-        found["initial"] = diagnosis.over_initial_multipliers(pipeline, states, INITIAL, seeds, reporter)
+        found["initial"] = refinetuning.over_initial_multipliers(pipeline, states, INITIAL, seeds, reporter)
     if "gains" in options.parts:
         own = config.hyper.gains
         proportional, integral = (
             [round(factor * gain, 6) for factor in GAIN_FACTORS] for gain in (own.proportional, own.integral)
         )
-        found["gains"] = diagnosis.over_gains(pipeline, states, proportional, integral, seeds, reporter)
+        found["gains"] = refinetuning.over_gains(pipeline, states, proportional, integral, seeds, reporter)
     paths = _write(config, found, out)
     if options.json:
         print(json.dumps({**short(found), "written": [str(path) for path in paths]}))
@@ -63,9 +63,9 @@ def diagnose_command(options: Diagnose) -> int:
 def _critics(options: Diagnose, config: Any, pipeline: Any, states: dict[str, Any]) -> dict[str, Any]:
     import jax
 
-    from marvel_jax import diagnosis
-    from marvel_jax.datasets import dataset as datasets
-    from marvel_jax.stages import PRETRAIN
+    from marvel_jax.datasets import hdf5 as datasets
+    from marvel_jax.diagnosis import refinetuning
+    from marvel_jax.training.stages import PRETRAIN
 
     if PRETRAIN not in states:
         raise UserError(f"{config.method} has no offline stage, so no critics to diagnose. Leave out --parts critics.")
@@ -76,11 +76,11 @@ def _critics(options: Diagnose, config: Any, pipeline: Any, states: dict[str, An
             f"{path} has no physics states to restart the simulator from. Leave out --parts critics, or use a dataset "
             "of marvel collect."
         )
-    return diagnosis.critics_against_truth(pipeline, states, data, options.states, jax.random.key(options.seed))
+    return refinetuning.critics_against_truth(pipeline, states, data, options.states, jax.random.key(options.seed))
 
 
 def _write(config: Any, found: dict[str, Any], out: Path) -> list[Path]:
-    """`diagnosis.json` and a figure per part."""
+    """`refinetuning.json` and a figure per part."""
     from marvel_jax.report import diagnosis_figures
     from marvel_jax.report.figures import save
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from marvel_envs.tasks import TASKS
 
-from marvel_jax import config as configuration
-from marvel_jax import runfolder
 from marvel_jax.commands.options import OnlineOptions, StageOptions
 from marvel_jax.commands.shared import device_name, draw_runs, prepare_jax, writer_choice
-from marvel_jax.config import PRESET_SUMMARIES, RunConfig
-from marvel_jax.errors import UserError
-from marvel_jax.interruption import Interrupted
-from marvel_jax.runfolder import RunFolder
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.run import PRESET_SUMMARIES, RunConfig
+from marvel_jax.runs.folder import RunFolder, check_free, create, default_path, discard_unused, write_json
+from marvel_jax.runs.interruption import Interrupted
 
 
 def given_value(arguments: list[str], option: str) -> str | None:
@@ -111,8 +110,8 @@ def _open_folder(options: StageOptions, config: RunConfig) -> RunFolder:
                 f"--from {options.source} is a run of {saved.task} with seeds {saved.first_seed} to "
                 f"{saved.first_seed + saved.seeds - 1}; use the same task and seeds."
             )
-    path = options.out or runfolder.default_path(config)
-    runfolder.check_free(path)
+    path = options.out or default_path(config)
+    check_free(path)
     return RunFolder(path)
 
 
@@ -124,15 +123,15 @@ def learn(options: StageOptions, last: str) -> int:
     if options.resume is not None and folder.summary.exists():
         return _show(options, folder)
     prepare_jax(config.seeds)
-    from marvel_jax import pipeline as pipelines
-    from marvel_jax import writers
-    from marvel_jax.console import Reporter
+    from marvel_jax.runs import pipeline as pipelines
+    from marvel_jax.runs import writers
+    from marvel_jax.runs.console import Reporter
 
     source = None if options.source is None else RunFolder(options.source)
     reporter = Reporter(quiet=options.quiet or options.json)
     pipeline = pipelines.of_run(config, folder, reporter, source)
     if options.resume is None:
-        runfolder.create(folder.path, config)
+        create(folder.path, config)
     try:
         series = [config.method] * config.seeds
         with writers.opened(choice, folder.path, series, dataclasses.asdict(config)) as pipeline.writers:
@@ -147,7 +146,7 @@ def learn(options: StageOptions, last: str) -> int:
         ) from None
     except UserError:
         if options.resume is None:
-            runfolder.discard_unused(folder)
+            discard_unused(folder)
         raise
     if outcome.final is None:
         print(json.dumps({"run": str(folder.path)}) if options.json else folder.path)
@@ -168,7 +167,7 @@ def _finish(config: RunConfig, folder: RunFolder, pipeline: Any) -> None:
     )
     draw_runs([folder], folder.figures, {folder.path: result})
     draw_trajectories(config, pipeline, folder.figures)
-    runfolder.write_json(folder.summary, result)
+    write_json(folder.summary, result)
 
 
 def _show(options: StageOptions, folder: RunFolder) -> int:

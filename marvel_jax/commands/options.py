@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from marvel_jax.config import PRESET_SUMMARIES, PresetName, WriterName
-from marvel_jax.hyper import Hyper
-from marvel_jax.methods import METHODS
+from marvel_jax.config.hyper import Hyper
+from marvel_jax.config.methods import METHODS
+from marvel_jax.config.run import PRESET_SUMMARIES, PresetName, WriterName
 
 SimulatorName = Literal["safety-gymnasium", "bullet-safety-gym"]
 Flag = tyro.conf.FlagCreatePairsOff

@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marvel_jax import config as configuration
-from marvel_jax.errors import UserError
-from marvel_jax.runfolder import RunFolder
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from marvel_jax.writers import WriterChoice
+    from marvel_jax.runs.writers import WriterChoice
 
 
 def prepare_jax(seeds: int) -> None:
@@ -49,7 +49,7 @@ def check_unused(out: Path) -> None:
 
 def writer_choice(options: Any) -> "WriterChoice":
     """What --writers and --write-every ask for, checked."""
-    from marvel_jax.writers import WriterChoice
+    from marvel_jax.runs.writers import WriterChoice
 
     choice = WriterChoice(options.writers, options.write_every)
     choice.check()
@@ -58,8 +58,8 @@ def writer_choice(options: Any) -> "WriterChoice":
 
 def draw_runs(folders: list[RunFolder], out: Path, summaries: dict[Path, dict[str, Any]]) -> list[Path]:
     """Draws the figures of one run, or of several together, into `out`; returns their paths."""
-    from marvel_jax import metrics
     from marvel_jax.report import figures
+    from marvel_jax.runs import metrics
 
     methods = [summaries[folder.path]["method"] for folder in folders]
     labels = methods if len(set(methods)) == len(methods) else [folder.path.name for folder in folders]

@@ -9,11 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from marvel_jax import runfolder
 from marvel_jax.commands.options import Sweep
 from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax, writer_choice
-from marvel_jax.errors import UserError
-from marvel_jax.interruption import Interrupted
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs.folder import check_free, write_json
+from marvel_jax.runs.interruption import Interrupted
 from marvel_jax.sweeps import reading
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.request import Request
@@ -29,7 +29,7 @@ def sweep_command(options: Sweep) -> int:
         path = options.out or Path("sweeps") / time.strftime("%Y%m%d-%H%M%S")
         request = requests.checked(_request(options))
         if not options.dry_run and not options.distributed and not options.process:
-            runfolder.check_free(path)
+            check_free(path)
     else:
         path, request = options.resume, _resumed(options)
     points = requests.expand(request)
@@ -98,7 +98,7 @@ def _check(options: Sweep) -> None:
 
 
 def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
-    from marvel_jax.console import Reporter
+    from marvel_jax.runs.console import Reporter
     from marvel_jax.sweeps import memory, plan, run
     from marvel_jax.sweeps.programs import Programs
 
@@ -137,7 +137,7 @@ def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
 def _run(
     options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any, choice: Any
 ) -> int:
-    from marvel_jax.console import Reporter
+    from marvel_jax.runs.console import Reporter
     from marvel_jax.sweeps import memory, plan, run
     from marvel_jax.sweeps.folder import SweepFolder
     from marvel_jax.sweeps.programs import Programs
@@ -146,7 +146,7 @@ def _run(
     folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
     programs = Programs(request, parts)
     if options.resume is None and share.index == 0:
-        runfolder.check_free(path)
+        check_free(path)
         runs = sum(len(part.runs) for part in parts)
         reporter.say(
             f"{runs} runs in {len(parts)} groups; {programs.count} programs to compile, one per stage of each group"
@@ -201,7 +201,7 @@ def _finish(folder: Any, request: Request, points: list[Any], seconds: dict[str,
         return json.loads(folder.summary.read_text())
     result = report.summarize(folder, request, points, seconds, device_name())
     report.draw(folder, request, points, result, folder.figures)
-    runfolder.write_json(folder.summary, result)
+    write_json(folder.summary, result)
     shutil.rmtree(folder.common, ignore_errors=True)
     return result
 

@@ -5,13 +5,13 @@ import json
 
 from marvel_envs.tasks import TASKS
 
-from marvel_jax import config as configuration
 from marvel_jax.commands.options import Evaluate, Methods, Parity, Plot, Tasks
 from marvel_jax.commands.shared import draw_runs, prepare_jax
 from marvel_jax.commands.sweep import plot_sweep
-from marvel_jax.errors import UserError
-from marvel_jax.methods import METHODS
-from marvel_jax.runfolder import RunFolder
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.methods import METHODS
+from marvel_jax.runs.folder import RunFolder
 
 
 def tasks_command(options: Tasks) -> int:
@@ -65,9 +65,9 @@ def evaluate_command(options: Evaluate) -> int:
         configuration.check_simulator(configuration.find_task(config.task), options.simulator)
     folder = RunFolder(options.run)
     prepare_jax(config.seeds)
-    from marvel_jax import pipeline as pipelines
-    from marvel_jax.console import Reporter
-    from marvel_jax.report.evaluation import Question, evaluate_run
+    from marvel_jax.diagnosis.evaluation import Question, evaluate_run
+    from marvel_jax.runs import pipeline as pipelines
+    from marvel_jax.runs.console import Reporter
 
     pipeline = pipelines.of_run(config, folder, Reporter(quiet=True))
     question = Question(options.confidence, options.risk)

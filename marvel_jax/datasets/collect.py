@@ -8,15 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import experiment, finetune, methods, rollout
-from marvel_jax.algorithms import sac_lag
-from marvel_jax.datasets.dataset import Dataset
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.config import methods
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.core.problem import from_environment
+from marvel_jax.core.seeds import map_seeds
+from marvel_jax.core.transitions import blank
+from marvel_jax.datasets.hdf5 import Dataset
 from marvel_jax.datasets.thinning import thin
-from marvel_jax.errors import UserError
-from marvel_jax.hyper import Hyper, override
-from marvel_jax.problem import from_environment
-from marvel_jax.seeds import map_seeds
-from marvel_jax.transitions import blank
+from marvel_jax.training import experiment, finetune, rollout
 
 COST_LIMITS = (5.0, 10.0, 20.0, 40.0, 80.0, 1000.0)
 

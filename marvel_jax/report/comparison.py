@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from marvel_envs.tasks import task_spec
 
-from marvel_jax import metrics
-from marvel_jax.errors import UserError
+from marvel_jax.config.errors import UserError
 from marvel_jax.report import statistics
 from marvel_jax.report.statistics import FEWEST
-from marvel_jax.runfolder import RunFolder
+from marvel_jax.runs import metrics
+from marvel_jax.runs.folder import RunFolder
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.run import online_curves

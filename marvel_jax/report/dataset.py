@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from marvel_jax.datasets.dataset import Dataset
-from marvel_jax.errors import UserError
+from marvel_jax.config.errors import UserError
+from marvel_jax.datasets.hdf5 import Dataset
 from marvel_jax.report.figures import LIMIT_COLOR, dress
 
 QUANTILES = {"least": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "most": 1.0}

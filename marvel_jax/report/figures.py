@@ -13,8 +13,8 @@ from marvel_envs.tasks import task_spec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from marvel_jax.metrics import curves
 from marvel_jax.report.statistics import interval
+from marvel_jax.runs.metrics import curves
 
 LIMIT_COLOR = "#b00020"
 

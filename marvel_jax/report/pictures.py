@@ -6,13 +6,14 @@ from typing import Any
 import jax
 from marvel_envs.scenes import scene
 
-from marvel_jax.config import RunConfig
-from marvel_jax.errors import UserError
-from marvel_jax.pipeline import Pipeline
-from marvel_jax.problem import from_environment
-from marvel_jax.report import episodes, render, trajectories
-from marvel_jax.simulate import actors_of
-from marvel_jax.stages import FINETUNE
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.run import RunConfig
+from marvel_jax.core.problem import from_environment
+from marvel_jax.diagnosis import episodes
+from marvel_jax.report import render, trajectories
+from marvel_jax.runs.pipeline import Pipeline
+from marvel_jax.runs.simulator import actors_of
+from marvel_jax.training.stages import FINETUNE
 
 DRAWN_SEEDS = 4  # more lines than that cannot be told apart
 START_KEY = 7  # of the episodes in pictures: every policy starts from the same place

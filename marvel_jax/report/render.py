@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
-from marvel_jax.errors import UserError
-from marvel_jax.report.episodes import Episode
+from marvel_jax.config.errors import UserError
+from marvel_jax.diagnosis.episodes import Episode
 
 FRAMES, FRAMES_PER_SECOND = 80, 15
 SAFE, UNSAFE = "tab:blue", "tab:red"

@@ -7,10 +7,10 @@ import chex
 import numpy as np
 from marvel_envs.tasks import TaskSpec
 
-from marvel_jax.config import RunConfig
-from marvel_jax.evaluate import Evaluation
-from marvel_jax.metrics import curves
+from marvel_jax.config.run import RunConfig
 from marvel_jax.report.statistics import summary
+from marvel_jax.runs.metrics import curves, violation
+from marvel_jax.training.evaluate import Evaluation
 
 PACKAGES = ("marvel-jax", "jax", "jaxlib", "flax", "optax", "brax", "flashbax", "numpy")
 
@@ -19,11 +19,6 @@ def normalized_cost(cost: chex.Array, limit: float) -> chex.Array:
     """Cost as a share of the limit, with DSRL's rule for a limit of 0."""
     epsilon = 1.0 if limit == 0 else 0.0
     return (cost + epsilon) / (limit + epsilon)
-
-
-def violation(cost: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
-    """Mean over iterations of max(0, J_C − limit), from costs `[seeds, iterations]` and one limit or `[seeds, 1]`."""
-    return np.maximum(cost - limit, 0.0).mean(axis=1)
 
 
 def summarize(

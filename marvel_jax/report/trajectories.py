@@ -6,7 +6,7 @@ import numpy as np
 from marvel_envs.scenes import Scene
 from matplotlib.figure import Figure
 
-from marvel_jax.report.episodes import Episode
+from marvel_jax.diagnosis.episodes import Episode
 from marvel_jax.report.render import shade
 
 COLORS = {"offline": "0.45", "finetuned": "tab:blue"}

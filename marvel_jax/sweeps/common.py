@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marvel_jax import checkpoint, metrics, stages
-from marvel_jax.runfolder import write_json
+from marvel_jax.runs import checkpoint, metrics
+from marvel_jax.runs.folder import write_json
 from marvel_jax.sweeps.plan import Run
+from marvel_jax.training import stages
 
 
 def key(stage: str, run: Run, datasets: dict[str, str]) -> str:

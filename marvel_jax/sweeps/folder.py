@@ -20,9 +20,10 @@ from typing import Any
 import jax
 import pyarrow as pa
 
-from marvel_jax import checkpoint, config, metrics
-from marvel_jax.errors import UserError
-from marvel_jax.runfolder import RunFolder, write_json
+from marvel_jax.config import run
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs import checkpoint, metrics
+from marvel_jax.runs.folder import RunFolder, write_json
 from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.plan import Chunk, Group
 from marvel_jax.sweeps.request import Point, Request
@@ -65,7 +66,7 @@ class SweepFolder:
             data = json.loads(self.plan.read_text())
             made_by = data["version"]
             if made_by == version("marvel-jax"):
-                config.load_env_module(data["request"]["env_module"])
+                run.load_env_module(data["request"]["env_module"])
                 return requests.from_json(data["request"]), data["chunk_sizes"]
         except FileNotFoundError:
             raise UserError(f"There is no sweep at {self.path}.") from None

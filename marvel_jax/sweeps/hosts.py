@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from jax._src.distributed import global_state  # (the public names need a backend, which must not exist yet)
 
-from marvel_jax.errors import UserError
+from marvel_jax.config.errors import UserError
 from marvel_jax.sweeps.run import Share
 
 

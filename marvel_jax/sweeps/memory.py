@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from marvel_jax.errors import UserError
-from marvel_jax.program import Batch, Program
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs.program import Batch, Program
 from marvel_jax.sweeps.plan import Group, Run
 from marvel_jax.sweeps.programs import Programs
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from marvel_jax.sweeps import fields
+from marvel_jax.config import fields
 from marvel_jax.sweeps.request import Point, Request
 
 

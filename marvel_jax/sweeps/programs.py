@@ -6,14 +6,14 @@ import jax
 import marvel_envs
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax import stages
-from marvel_jax.config import find_task
-from marvel_jax.datasets import dataset as datasets
-from marvel_jax.program import Batch, Program
-from marvel_jax.stages import Stage
+from marvel_jax.config.run import find_task
+from marvel_jax.core.transitions import Transition
+from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.runs.program import Batch, Program
 from marvel_jax.sweeps.plan import Group, Run
 from marvel_jax.sweeps.request import Request
-from marvel_jax.transitions import Transition
+from marvel_jax.training import stages
+from marvel_jax.training.stages import Stage
 
 # Groups whose programs are kept. Each is thousands of mappings of memory on CPUs, and a process has some 65,000.
 KEPT_GROUPS = 4

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from marvel_jax.errors import UserError
+from marvel_jax.config.errors import UserError
 from marvel_jax.sweeps.request import Range, Request
 
 

@@ -5,11 +5,11 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from marvel_jax import config as configuration
-from marvel_jax.config import RunConfig
-from marvel_jax.errors import UserError
-from marvel_jax.hyper import Hyper, override
-from marvel_jax.sweeps import fields
+from marvel_jax.config import fields
+from marvel_jax.config import run as configuration
+from marvel_jax.config.errors import UserError
+from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.config.run import RunConfig
 
 Sampler = Literal["sobol", "random"]
 

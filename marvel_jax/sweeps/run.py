@@ -10,20 +10,20 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from marvel_jax import stages, writers
-from marvel_jax.console import Reporter
-from marvel_jax.errors import UserError
-from marvel_jax.interruption import StopRequest
-from marvel_jax.metrics import of_stage
-from marvel_jax.pipeline import Outcome, Pipeline
-from marvel_jax.program import Program, host_is_free
-from marvel_jax.report.summarize import violation
-from marvel_jax.simulate import actors_of
+from marvel_jax.config.errors import UserError
+from marvel_jax.runs import writers
+from marvel_jax.runs.console import Reporter
+from marvel_jax.runs.interruption import StopRequest
+from marvel_jax.runs.metrics import of_stage, violation
+from marvel_jax.runs.pipeline import Outcome, Pipeline
+from marvel_jax.runs.program import Program, host_is_free
+from marvel_jax.runs.simulator import actors_of
+from marvel_jax.runs.writers import WriterChoice
 from marvel_jax.sweeps.common import CommonStages, key
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.plan import Chunk, Group, Run
 from marvel_jax.sweeps.programs import Programs
-from marvel_jax.writers import WriterChoice
+from marvel_jax.training import stages
 
 
 @dataclass(frozen=True)

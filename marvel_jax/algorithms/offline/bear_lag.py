@@ -1,0 +1,114 @@
+"""BEAR-Lag: a policy that keeps to the support of the data's actions, with a Lagrangian cost penalty.
+
+Source: Kumar et al., NeurIPS 2019; the cost critic and its PID multiplier as in OSRL's BEARL.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from marvel_jax.algorithms.offline import behaviour_model, in_support
+from marvel_jax.config.hyper import BEARLag
+from marvel_jax.core.networks import Params, aggregate, init_actor, init_twins, policy, twin_values
+from marvel_jax.core.parameters import CriticLearner, Learner, follow, minimize, new_critic, new_learner
+from marvel_jax.core.problem import Problem
+from marvel_jax.core.transitions import Transition
+from marvel_jax.multiplier import controllers
+
+LOG_WEIGHT_BOUND = 5.0
+
+
+class State(struct.PyTreeNode):
+    """All that BEAR-Lag learns.
+
+    Attributes:
+      actor: The policy.
+      target_actor: What follows it slowly and acts in targets.
+      reward_critic, cost_critic: Twin critics of scaled reward and of cost.
+      vae: Behaviour model.
+      multiplier: PID of the cost multiplier m.
+      log_divergence_weight: `[]` ζ; the discrepancy's weight is exp(ζ).
+    """
+
+    actor: Learner
+    target_actor: Params
+    reward_critic: CriticLearner
+    cost_critic: CriticLearner
+    vae: Learner
+    multiplier: controllers.State
+    log_divergence_weight: jax.Array
+
+
+def init(hyper: BEARLag, problem: Problem, key: jax.Array) -> State:
+    """Random networks."""
+    actor_key, reward, cost, vae = jax.random.split(key, 4)
+    actor = init_actor(problem, actor_key)
+    return State(
+        actor=new_learner(actor),
+        target_actor=actor,
+        reward_critic=new_critic(init_twins(problem, reward)),
+        cost_critic=new_critic(init_twins(problem, cost)),
+        vae=behaviour_model.init(hyper, problem, vae),
+        multiplier=in_support.init_multiplier(hyper),
+        log_divergence_weight=jnp.zeros(()),
+    )
+
+
+def discrepancy(ours: jax.Array, theirs: jax.Array, variance: jax.Array | float) -> jax.Array:
+    """Maximum mean discrepancy `[B]` of samples `[n, B, a]` and `[m, B, a]` under exp(−‖x − y‖²/2σ)."""
+
+    def mean_kernel(x: jax.Array, y: jax.Array) -> jax.Array:
+        square = jnp.sum((x[:, None] - y[None]) ** 2, axis=-1)
+        return jnp.mean(jnp.exp(-square / (2 * variance)), axis=(0, 1))
+
+    square = mean_kernel(ours, ours) + mean_kernel(theirs, theirs) - 2 * mean_kernel(ours, theirs)
+    return jnp.sqrt(jnp.maximum(square, 0.0) + 1e-6)
+
+
+def update(
+    hyper: BEARLag, problem: Problem, state: State, batch: Transition, key: jax.Array
+) -> tuple[State, dict[str, jax.Array]]:
+    """One gradient step of behaviour model, critics and actor, and one of both multipliers.
+
+    Arguments and result as in `cpq.update`. Actor: minimise −min Q + exp(ζ)·(MMD − ε) + m·(Q_c − d_γ).
+    """
+    vae_key, next_key, sample_key, actor_key = jax.random.split(key, 4)
+    vae = behaviour_model.train(hyper, problem, state.vae, batch, vae_key)
+    next_observation = in_support.candidates_of(hyper, batch.next_observation)
+    next_action, _ = policy(problem, state.target_actor, next_observation).sample(next_key)
+    reward_critic, cost_critic, metrics = in_support.fit_critics(
+        hyper, problem, state.reward_critic, state.cost_critic, batch, next_action
+    )
+
+    observation = in_support.candidates_of(hyper, batch.observation)
+    like_data = behaviour_model.raw_actions(hyper, problem, vae.params, observation, sample_key)
+    weight = jnp.exp(state.log_divergence_weight)
+
+    def loss(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        raw = policy(problem, params, observation).raw(actor_key)
+        action = jnp.tanh(raw)
+        value = aggregate(twin_values(problem, reward_critic.params, observation, action), "min")
+        cost_value = aggregate(twin_values(problem, cost_critic.params, observation, action), hyper.cost_aggregation)
+        apart = jnp.mean(discrepancy(raw, jax.lax.stop_gradient(like_data), hyper.kernel_variance))
+        excess = jnp.mean(cost_value) - problem.discounted_cost_limit
+        whole = weight * (apart - hyper.divergence_limit) - jnp.mean(value) + state.multiplier.value * excess
+        return whole, (apart, cost_value)
+
+    actor, (actor_loss, (apart, cost_value)) = minimize(state.actor, loss, hyper.actor_learning_rate, has_aux=True)
+    log_weight = state.log_divergence_weight + hyper.divergence_weight_rate * (apart - hyper.divergence_limit)
+    next_state = State(
+        actor=actor,
+        target_actor=optax.incremental_update(actor.params, state.target_actor, hyper.target_rate),
+        reward_critic=follow(reward_critic, hyper.target_rate),
+        cost_critic=follow(cost_critic, hyper.target_rate),
+        vae=vae,
+        multiplier=in_support.update_multiplier(hyper, problem, state.multiplier, cost_value),
+        log_divergence_weight=jnp.clip(log_weight, -LOG_WEIGHT_BOUND, LOG_WEIGHT_BOUND),
+    )
+    return next_state, {
+        **metrics,
+        "actor_loss": actor_loss,
+        "divergence": apart,
+        "multiplier": next_state.multiplier.value,
+    }

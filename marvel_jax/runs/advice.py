@@ -1,0 +1,34 @@
+"""What to tell a user of the policies that finetuning starts from, before the online budget is spent on them."""
+
+import numpy as np
+
+from marvel_jax.config.hyper import Hyper
+from marvel_jax.training.evaluate import Evaluation
+
+FAR_OVER = 2.0  # times the cost limit
+
+
+def of_start(hyper: Hyper, start: Evaluation) -> str:
+    """Reward and cost of these policies; where they are far over the limit, what measured better than to go on.
+
+    Args:
+      hyper: Of the runs, with one cost limit.
+      start: Episodes of their policies, `[runs, episodes]`.
+    """
+    reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit)
+    said = f"starting from reward {reward:.0f}, cost {cost:.1f} (limit {limit:g})"
+    cloned = hyper.algorithm == "bc-safe" or hyper.pretrain.clone_beyond or hyper.method.actor == "random"
+    if cost <= FAR_OVER * max(limit, 1.0) or cloned or hyper.method.critics == "offline":
+        return said
+    return (
+        f"{said}: far over the limit. From there a clone of the data's safe episodes was the better start: "
+        f"--pretrain.clone-beyond {FAR_OVER:g} (docs/parts.md, When the offline policy breaks the limit)"
+    )
+
+
+def of_clones(hyper: Hyper, cloned: np.ndarray) -> str:
+    """How many policies were replaced: `cloned` `[runs]` is 1 where one was."""
+    return (
+        f"{int(np.sum(cloned))} of {len(cloned)} policies cost more than {hyper.pretrain.clone_beyond:g} times the "
+        "limit and gave way to a clone of the data's safe episodes"
+    )
