@@ -166,7 +166,7 @@ def choices() -> Measured:
     return measured(
         {
             f"bfloat16 products/SAC-Lag/hidden {hidden[0]}/{seeds} seeds": partial(
-                Updates, "SAC-Lag", hidden, seeds, products="bfloat16"
+                Updates, "SAC-Lag", hidden, seeds, compute_dtype="bfloat16"
             )
             for hidden, seeds in ((SMALL, 1024), (LARGE, 64), (LARGE, 1024))
         }

@@ -5,7 +5,7 @@
 Random actions, at 1, 64, 1,024 and 4,096 environments, each measured for a second after compiling. On CPUs ours run in
 groups of at most 64 on one device per core, as `marvel run` runs seeds: larger ones do not fit the caches. The
 simulator is stepped through `marvel_envs.host` with one worker per core, before and after ours, and the faster of the
-two counts (Gymnasium's own vector API, tried by hand, is as fast or a quarter slower).
+two counts (Gymnasium's own vector API is as fast or a quarter slower).
 Sizes at which a single step of all takes over four seconds are left out, and so are larger ones. Results are added to
 `results/environments.json` task by task, with `environments.png`. Twenty minutes on two cores.
 """

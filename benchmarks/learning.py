@@ -2,8 +2,8 @@
 
     uv run python benchmarks/learning.py ceiling critics multiplier
 
-Each part writes `results/learning-PART.json`, `multiplier` a figure per task as well. comparison.py has the methods
-and their settings side by side.
+Each part writes `results/learning-PART.json`, `multiplier` a figure per task as well. comparison/ has the methods and
+their settings side by side.
 """
 
 import argparse
@@ -17,36 +17,50 @@ from typing import Any
 import common
 import jax
 import numpy as np
+from comparison import ablations
 
 from marvel_jax.commands.diagnose import FIXED, short
-from marvel_jax.config.hyper import override
-from marvel_jax.config.run import RunConfig, find_task, preset_hyper
+from marvel_jax.config.presets import layered
+from marvel_jax.config.run import RunConfig
+from marvel_jax.config.tasks import find_task
 from marvel_jax.datasets.hdf5 import load_shipped
-from marvel_jax.diagnosis import refinetuning
+from marvel_jax.diagnosis.critics import critics_against_truth
+from marvel_jax.diagnosis.refinetuning import Refinetuning
+from marvel_jax.diagnosis.starting_multiplier import starting_multiplier
 from marvel_jax.report import diagnosis_figures
 from marvel_jax.report.figures import save
-from marvel_jax.report.summarize import summarize
-from marvel_jax.runs import pipeline as pipelines
+from marvel_jax.report.run_summary import summarize
 from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.folder import RunFolder, create
-from marvel_jax.runs.pipeline import Pipeline
+from marvel_jax.runs.pipeline import Pipeline, pipeline_of_run
 from marvel_jax.training import stages
 
 SEEDS = 8
 
 
 def config_of(task: str, method: str, seeds: int = SEEDS, **changes: Any) -> RunConfig:
-    return RunConfig(task, method, 0, seeds, None, override(preset_hyper("cpu", method, task), **changes))
+    """A run of preset cpu with these seeds and changed hyperparameters, from the shipped dataset."""
+    return RunConfig(
+        task=task,
+        method=method,
+        first_seed=0,
+        seeds=seeds,
+        dataset=None,
+        hyper=layered("cpu", task, method, **changes),
+        env_module=str(Path(ablations.__file__).resolve()),
+    )
 
 
 def run(config: RunConfig, folder: Path, source: Path | None, last: str = stages.FINETUNE) -> Pipeline:
+    """Runs the stages up to `last` in a new folder, those of `source` as they are there."""
     made = create(folder, config)
-    pipeline = pipelines.of_run(config, made, Reporter(), None if source is None else RunFolder(source))
+    pipeline = pipeline_of_run(config, made, Reporter(), None if source is None else RunFolder(source))
     pipeline.run(last)
     return pipeline
 
 
 def result_of(config: RunConfig, pipeline: Pipeline) -> dict[str, Any]:
+    """The run's summary."""
     outcome = pipeline.outcome
     assert outcome.offline is not None
     assert outcome.final is not None
@@ -63,7 +77,7 @@ def ceiling() -> None:
     """
     found = {}
     for task in common.TASKS:
-        changes = {"online.iterations": 1000, "gains.margin": 0.05}
+        changes = {"online.iterations": 1000, "control.margin": 0.05}
         config = config_of(task, "marvel", 4, **changes)
         work = Path(tempfile.mkdtemp())
         pipeline = run(config, work / "run", None)
@@ -71,7 +85,7 @@ def ceiling() -> None:
         windows = [best_window(pipeline.metrics.rows, seed, config) for seed in result["seeds"]]
         best = max(windows, key=lambda window: window["reward"])
         found[task] = {
-            "cost_limit": config.hyper.cost_limit,
+            "cost_limit": find_task(task).cost_limit,
             **best,
             "normalized_reward": find_task(task).normalized_reward(best["reward"]),
             "best_windows": windows,
@@ -90,7 +104,7 @@ def best_window(rows: list[dict[str, Any]], seed: int, config: RunConfig, episod
     reward, cost = (
         np.convolve([row[name] for row in of_seed], np.ones(width) / width, "valid") for name in ("reward", "cost")
     )
-    at = int(np.argmax(np.where(cost <= config.hyper.cost_limit, reward, -np.inf)))
+    at = int(np.argmax(np.where(cost <= find_task(config.task).cost_limit, reward, -np.inf)))
     return {"reward": float(reward[at]), "cost": float(cost[at]), "first_episode": at * config.hyper.online.episodes}
 
 
@@ -102,7 +116,7 @@ def critics(states: int = 256) -> None:
         run(config_of(task, "marvel"), work / "offline", None, stages.PRETRAIN)
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
             pipeline = run(config_of(task, method), work / method, work / "offline", stages.ALIGN)
-            found = refinetuning.critics_against_truth(
+            found = critics_against_truth(
                 pipeline, pipeline.outcome.states, load_shipped(task), states, jax.random.key(0)
             )
             for when, kinds in found["data"].items():
@@ -128,8 +142,8 @@ def multiplier() -> None:
         work = Path(tempfile.mkdtemp())
         pipeline = run(config_of(task, "marvel", 4, algorithm="bear-lag"), work / "run", None, stages.ALIGN)
         states = pipeline.outcome.states
-        before = refinetuning.offline_multiplier(pipeline, states)
-        found = refinetuning.over_fixed_multipliers(pipeline, states, FIXED, 4, Reporter())
+        before = starting_multiplier(pipeline, states)
+        found = Refinetuning(pipeline, states, 4, Reporter()).over_fixed_multipliers(FIXED)
         figure = diagnosis_figures.fixed(found, before, find_task(task).cost_limit, f"{task}, BEAR-Lag, 4 seeds")
         save({f"learning-multiplier-{task}": figure}, common.RESULTS)
         report[task] = short({"before": before, **found})

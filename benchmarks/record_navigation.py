@@ -92,7 +92,7 @@ def record(name: str) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or [task for task in TASKS if task.endswith("1")]:
+    for name in sys.argv[1:] or [name for name, spec in TASKS.items() if spec.family == "navigation"]:
         path = OUT / f"{name}.npz"
         np.savez_compressed(path, **record(name))  # pyright: ignore[reportArgumentType]
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB", flush=True)

@@ -20,17 +20,31 @@ import common
 from marvel_jax.sweeps.folder import SweepFolder
 
 RUNS = 512
-TINY = (
-    *("hidden=8", "evaluation_episodes=2", "pretrain.updates=60", "pretrain.batch_size=16", "alignment.updates=60"),
-    *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=20", "online.episodes=2", "online.updates=10"),
-)
+TINY = [
+    "hidden=8",
+    "evaluation_episodes=2",
+    "pretrain.updates=60",
+    "pretrain.batch_size=16",
+    "alignment.updates=60",
+    "alignment.batch_size=16",
+    "sac.batch_size=16",
+    "online.iterations=20",
+    "online.episodes=2",
+    "online.updates=10",
+]
 ASKED = ("--tasks", "BallRun", "--seeds", str(RUNS // 2), "--product", "cost_limit=5,20", "--fixed", *TINY)
 CHUNK = "4"
-START = 8.0  # seconds in which a process hardly does more than import and compile
+STARTING = 8.0  # seconds in which a process hardly does more than import and compile
 
 
 def marvel(*words: str) -> subprocess.Popen:
+    """`marvel sweep WORDS`, which has begun."""
     return subprocess.Popen([sys.executable, "-m", "marvel_jax", "sweep", *words, "--quiet"], stdout=subprocess.DEVNULL)
+
+
+def start(out: Path) -> subprocess.Popen:
+    """The sweep, anew."""
+    return marvel(*ASKED, "--out", str(out), "--chunk", CHUNK)
 
 
 def rows(path: Path) -> list[dict]:
@@ -45,7 +59,7 @@ def rows(path: Path) -> list[dict]:
 def wait(folder: Path, process: subprocess.Popen, done: int) -> None:
     """Until a random moment, or the end of the process."""
     if random.random() < 0.25:
-        time.sleep(random.uniform(0.0, START))
+        time.sleep(random.uniform(0.0, STARTING))
         return
     while process.poll() is None and len(list(folder.glob("results/*.parquet"))) <= done:
         time.sleep(0.01)
@@ -59,8 +73,8 @@ def main() -> None:
     random.seed(0)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        assert marvel(*ASKED, "--out", str(whole), "--chunk", CHUNK).wait() == 0
-        process, moments = marvel(*ASKED, "--out", str(killed), "--chunk", CHUNK), []
+        assert start(whole).wait() == 0
+        process, moments = start(killed), []
         while len(moments) < kills:
             wait(killed, process, moments[-1] if moments else 0)
             if process.poll() is not None:
@@ -71,9 +85,7 @@ def main() -> None:
             moments.append(done)
             print(f"killed {len(moments)} times, {done} chunks done", flush=True)
             begun = (killed / "sweep.json").exists()
-            process = marvel(
-                *(("--resume", str(killed)) if begun else (*ASKED, "--out", str(killed), "--chunk", CHUNK))
-            )
+            process = marvel("--resume", str(killed)) if begun else start(killed)
         assert process.wait() == 0
         equal = rows(whole) == rows(killed)
     found = {"kills": len(moments), "chunks_done_at_kills": moments, "runs": RUNS, "equal_bit_for_bit": equal}

@@ -22,17 +22,24 @@ import common
 import jax
 import marvel_envs
 
-from marvel_jax.config.hyper import override
-from marvel_jax.config.run import preset_hyper
+from marvel_jax.config.presets import layered
 from marvel_jax.datasets.hdf5 import load_shipped
 from marvel_jax.runs.program import Program
 from marvel_jax.sweeps.memory import program_bytes, tree_bytes
 
 SEEDS = 64
-TINY = (
-    *("hidden=8", "evaluation_episodes=2", "pretrain.updates=60", "pretrain.batch_size=16", "alignment.updates=60"),
-    *("alignment.batch_size=16", "sac.batch_size=16", "online.iterations=4", "online.episodes=2", "online.updates=10"),
-)
+TINY = [
+    "hidden=8",
+    "evaluation_episodes=2",
+    "pretrain.updates=60",
+    "pretrain.batch_size=16",
+    "alignment.updates=60",
+    "alignment.batch_size=16",
+    "sac.batch_size=16",
+    "online.iterations=4",
+    "online.episodes=2",
+    "online.updates=10",
+]
 
 
 def sweep(*words: str) -> dict[str, Any]:
@@ -83,8 +90,7 @@ def memory() -> dict[str, Any]:
     env, data, found = marvel_envs.make("BallCircle"), load_shipped("BallCircle").transitions, {}
     for preset in ("quick", "cpu", "paper"):
         for kept in ("float32", "float16"):
-            changes = {"online.replay_observations": kept}
-            hyper = override(preset_hyper(preset, "marvel", "BallCircle"), **changes)
+            hyper = layered(preset, "BallCircle", "marvel", **{"replay.observation_dtype": kept})
             program = Program(env, data, hyper, SEEDS)
             batch, stage = program.batch([hyper] * SEEDS, range(SEEDS)), program.plan[-1]
             state = program.shapes(batch)[stage.name]

@@ -28,7 +28,7 @@ from flax import linen as nn
 from updates import learners, of_seeds
 
 from marvel_jax.algorithms.online import sac_lag
-from marvel_jax.core.parameters import follow, minimize
+from marvel_jax.core.parameters import minimize, update_targets
 from marvel_jax.core.transitions import Transition
 from marvel_jax.datasets.hdf5 import load_shipped
 
@@ -36,7 +36,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 ROUNDS = 5
-Changes = Callable[[tuple[int, ...]], dict[str, Any]]  # of the problem, for hidden sizes
+Changes = Callable[[tuple[int, ...]], dict[str, Any]]  # of the networks, for hidden sizes
 GAIN_SHAPES = {(64, 64): (128, 500), (256, 256): (256, 60)}  # hidden sizes: batch size, updates per measurement
 PARTS = ["updates", "remainder", "normalization", "products", "seeds", "start"]
 
@@ -55,7 +55,7 @@ def alternate(works: dict[str, tuple[Callable[[], Any], float]], rounds: int = R
 
 
 class FlaxCritic(nn.Module):
-    """The critic with Flax's own layer normalization, as it was before."""
+    """The critic with Flax's own layer normalization."""
 
     hidden: tuple[int, ...]
 
@@ -67,7 +67,7 @@ class FlaxCritic(nn.Module):
 
 
 def gains(data: Transition, before: Changes, after: Changes) -> dict[str, Any]:
-    """Updates/s of as many seeds as devices, with what is changed in the problem before and after, and the gain."""
+    """Updates/s of as many seeds as devices, with what is changed in the networks before and after, and the gain."""
     result, seeds = {}, jax.local_device_count()
     for hidden, (batch_size, steps) in GAIN_SHAPES.items():
         works = {}
@@ -127,7 +127,7 @@ def optimizers_and_targets(state: sac_lag.State, key: jax.Array, steps: int, dat
             name: minimize(getattr(state, name), lambda params: sum(map(jnp.sum, jax.tree.leaves(params))), 1e-4)[0]
             for name in ("actor", "reward_critic", "cost_critic")
         }
-        moved |= {name: follow(moved[name], 0.005) for name in ("reward_critic", "cost_critic")}
+        moved |= {name: update_targets(moved[name], 0.005) for name in ("reward_critic", "cost_critic")}
         return state.replace(**moved), None
 
     return jax.lax.scan(one, state, None, length=steps)[0]
@@ -196,7 +196,7 @@ def import_times() -> dict[str, float]:
         "import marvel_jax": ["-c", "import marvel_jax"],
         "import marvel_jax, all of its API but environments": [
             "-c",
-            "import marvel_jax; marvel_jax.sac_lag, marvel_jax.cpq, marvel_jax.align, marvel_jax.multipliers",
+            "import marvel_jax; marvel_jax.sac_lag, marvel_jax.cpq, marvel_jax.align, marvel_jax.controllers",
         ],
         "marvel --help": ["-m", "marvel_jax", "--help"],
         "marvel run --help": ["-m", "marvel_jax", "run", "--help"],
@@ -245,7 +245,7 @@ def main() -> None:
     if "normalization" in wanted:
         result["normalization"] = gains(data, lambda hidden: {"critic": FlaxCritic(hidden)}, lambda _: {})
     if "products" in wanted:
-        result["products"] = gains(data, lambda _: {}, lambda _: {"products": "bfloat16"})
+        result["products"] = gains(data, lambda _: {}, lambda _: {"compute_dtype": "bfloat16"})
     if "seeds" in wanted:
         result["seeds"] = seed_costs(data)
     if "start" in wanted:

@@ -9,7 +9,10 @@ import numpy as np
 
 from marvel_jax.algorithms.offline import cpq
 from marvel_jax.algorithms.online import sac_lag
-from marvel_jax.config.hyper import CPQ, SACLag, ValueAlignment
+from marvel_jax.config.offline import CPQ
+from marvel_jax.config.online import SACLag
+from marvel_jax.config.training import ValueAlignment
+from marvel_jax.core.networks import Networks
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.core.transitions import Transition, sample
@@ -33,6 +36,9 @@ def matmul_flops(jaxpr: Any) -> int:
     return total
 
 
+Loop = tuple[Callable, Callable]  # init(key) -> state, update(state, batch, key) -> (state, metrics)
+
+
 def learners(
     hidden: tuple[int, ...],
     batch_size: int,
@@ -42,51 +48,66 @@ def learners(
 ) -> dict[str, tuple[Callable, Callable, int]]:
     """For each algorithm `(init(key), updates(state, key, steps, data), matmul FLOPs of one update)`.
 
-    `offline_hyper` is CPQ's, by default its own; `only` one algorithm, if given; `changes` are of the problem.
+    `offline_hyper` is CPQ's, by default its own; `only` one algorithm, if given; `changes` are of the networks.
     """
-    offline_hyper = offline_hyper or CPQ()
-    problem = Problem(
-        **{"observation_size": 8, "action_size": 2, "episode_length": 200, "hidden": hidden, "reward_scale": 0.1},
-        **changes,
-    )
-    problem = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), problem)
-
-    def loop(update: Callable) -> Callable:
-        def updates(state, key, steps: int, data: Transition):
-            def one(state, key):
-                batch_key, update_key = jax.random.split(key)
-                return update(state, sample(data, batch_size, batch_key), update_key)[0], None
-
-            return jax.lax.scan(one, state, jax.random.split(key, steps))[0]
-
-        return updates
-
-    def sac(state, batch, key):
-        return sac_lag.update(SACLag(), problem, state, batch, jnp.float32(0.5), key)
-
-    def offline(state, batch, key):
-        return cpq.update(offline_hyper, problem, state, batch, key)
-
-    def aligned(state, batch, key):
-        return align.update(ValueAlignment(), problem, state, batch, key)
-
-    def start_alignment(key):
-        state = sac_lag.init(SACLag(), problem, key)
-        return align.init(state.actor.params, state.reward_critic.params, state.cost_critic.params, key)
-
-    inits = {
-        "SAC-Lag": (lambda key: sac_lag.init(SACLag(), problem, key), sac),
-        "CPQ": (lambda key: cpq.init(offline_hyper, problem, key), offline),
-        "VPA": (start_alignment, aligned),
+    problem = _float32(Problem(episode_length=200, reward_scale=0.1))
+    networks = _float32(Networks(observation_size=8, action_size=2, hidden=hidden, **changes))
+    pairs = {
+        "SAC-Lag": _sac(problem, networks),
+        "CPQ": _cpq(offline_hyper or CPQ(), problem, networks),
+        "VPA": _alignment(problem, networks),
     }
     blank = jax.tree.map(lambda x: jnp.zeros((batch_size, *x.shape[1:])), load_shipped("BallCircle").transitions)
     made = {}
-    for name, (init, update) in inits.items():
+    for name, (init, update) in pairs.items():
         if only in (None, name):
             state = jax.eval_shape(init, jax.random.key(0))
             jaxpr = jax.make_jaxpr(update)(state, blank, jax.random.key(0))
-            made[name] = (init, loop(update), matmul_flops(jaxpr.jaxpr))
+            made[name] = (init, _repeated(update, batch_size), matmul_flops(jaxpr.jaxpr))
     return made
+
+
+def _float32(tree: Any) -> Any:
+    """The same with arrays for numbers, as a program with traced hyperparameters has them."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), tree)
+
+
+def _sac(problem: Problem, networks: Networks) -> Loop:
+    def update(state, batch, key):
+        return sac_lag.update(SACLag(), problem, networks, state, batch, jnp.float32(0.5), key)
+
+    return (lambda key: sac_lag.init(SACLag(), problem, networks, key)), update
+
+
+def _cpq(hyper: CPQ, problem: Problem, networks: Networks) -> Loop:
+    def update(state, batch, key):
+        return cpq.update(hyper, problem, networks, state, batch, key)
+
+    return (lambda key: cpq.init(hyper, problem, networks, key)), update
+
+
+def _alignment(problem: Problem, networks: Networks) -> Loop:
+    def init(key):
+        state = sac_lag.init(SACLag(), problem, networks, key)
+        return align.init(state.actor.params, state.reward_critic.params, state.cost_critic.params, key)
+
+    def update(state, batch, key):
+        return align.update(ValueAlignment(), problem, networks, state, batch, key)
+
+    return init, update
+
+
+def _repeated(update: Callable, batch_size: int) -> Callable:
+    """`steps` updates in a scan, on batches of `data`."""
+
+    def updates(state, key, steps: int, data: Transition):
+        def one(state, key):
+            batch_key, update_key = jax.random.split(key)
+            return update(state, sample(data, batch_size, batch_key), update_key)[0], None
+
+        return jax.lax.scan(one, state, jax.random.split(key, steps))[0]
+
+    return updates
 
 
 def of_seeds(

@@ -12,7 +12,7 @@ from marvel_envs import parity
 
 def main() -> None:
     found = {}
-    for task in [name for name in marvel_envs.TASKS if name.endswith("Velocity")]:
+    for task in (name for name, spec in marvel_envs.TASKS.items() if spec.family == "velocity"):
         env = marvel_envs.make(task)
         found[task] = parity.parity(env, parity.load_recording(parity.shipped_recording(task), env))
         print(found[task], flush=True)

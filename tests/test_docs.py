@@ -10,7 +10,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 @pytest.fixture
 def docs_tables(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    import docs_tables
+    from comparison import docs_tables
 
     return docs_tables
 
@@ -20,7 +20,7 @@ def test_tables_are_those_of_the_results(docs_tables):
     for document in docs_tables.DOCUMENTS:
         text = document.read_text()
         shown += text.count("<!-- table: ")
-        assert docs_tables.refreshed(text) == text, f"{document.name}: run benchmarks/comparison_report.py"
+        assert docs_tables.refreshed(text) == text, f"{document.name}: run `python benchmarks/comparison report`"
     assert shown > 10
 
 

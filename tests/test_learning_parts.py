@@ -14,19 +14,13 @@ from hypothesis import strategies as st
 
 from marvel_jax.algorithms.offline import cpq
 from marvel_jax.algorithms.online import sac_lag
-from marvel_jax.config.hyper import CPQ, SACLag, ValueAlignment
-from marvel_jax.core.networks import (
-    SquashedGaussian,
-    init_actor,
-    init_twins,
-    init_value,
-    policy,
-    state_value,
-    twin_values,
-)
+from marvel_jax.config import CPQ, SACLag, ValueAlignment
+from marvel_jax.core.distribution import SquashedGaussian
+from marvel_jax.core.networks import Networks
 from marvel_jax.core.normalization import LayerNorm
 from marvel_jax.core.problem import Problem, discounted_limit
 from marvel_jax.core.transitions import Transition
+from marvel_jax.multiplier import alignment
 from marvel_jax.training import align
 
 
@@ -66,46 +60,56 @@ def test_cpq_backup_with_free_and_with_forbidden_continuations():
     np.testing.assert_allclose(forbidden, reward)
 
 
-def _batch(problem: Problem, size: int, key=None) -> Transition:
-    keys = jax.random.split(key if key is not None else jax.random.key(0), 5)
+def _batch(networks: Networks, size: int) -> Transition:
+    keys = jax.random.split(jax.random.key(0), 5)
     return Transition(
-        observation=jax.random.normal(keys[0], (size, problem.observation_size)),
-        action=jax.random.uniform(keys[1], (size, problem.action_size), minval=-1.0),
+        observation=jax.random.normal(keys[0], (size, networks.observation_size)),
+        action=jax.random.uniform(keys[1], (size, networks.action_size), minval=-1.0),
         reward=jax.random.normal(keys[2], (size,)),
         cost=(jax.random.uniform(keys[3], (size,)) < 0.3).astype(jnp.float32),
         discount=jnp.ones(size),
-        next_observation=jax.random.normal(keys[4], (size, problem.observation_size)),
+        next_observation=jax.random.normal(keys[4], (size, networks.observation_size)),
     )
 
 
-@pytest.mark.parametrize("penalty", ["none", "hinge", "linear"])
+@pytest.mark.parametrize("penalty", ["none", "linear"])
 def test_cpq_updates_are_finite_for_every_penalty(penalty):
-    problem = Problem(observation_size=3, action_size=2, episode_length=50, hidden=(8,))
-    hyper = CPQ(ood_penalty=penalty, vae_hidden=8)
-    state = cpq.init(hyper, problem, jax.random.key(0))
+    problem, networks = Problem(episode_length=50), Networks(observation_size=3, action_size=2, hidden=(8,))
+    hyper, batch = CPQ(ood_penalty=penalty, vae_hidden=8), _batch(networks, 32)
+    state = cpq.init(hyper, problem, networks, jax.random.key(0))
     update = jax.jit(cpq.update)
     for step in range(3):
-        state, metrics = update(hyper, problem, state, _batch(problem, 32), jax.random.key(step))
+        state, metrics = update(hyper, problem, networks, state, batch, jax.random.key(step))
     assert all(np.isfinite(m).all() for m in jax.tree.leaves((state, metrics)))
 
 
-def test_hinge_penalty_raises_the_cost_of_unlikely_actions_only_up_to_its_goal():
-    problem = Problem(observation_size=2, action_size=1, episode_length=100, hidden=(16,), cost_limit=10.0)
-    hyper = CPQ(ood_penalty="hinge", vae_hidden=16, ood_quantile=0.0)  # every policy action counts
-    batch = _batch(problem, 64).replace(cost=jnp.zeros(64), discount=jnp.zeros(64))
-    state = cpq.init(hyper, problem, jax.random.key(1))
-    update = jax.jit(cpq.update)
-    for step in range(400):
-        state, _ = update(hyper, problem, state, batch, jax.random.key(step))
-    goal = hyper.ood_margin * problem.discounted_cost_limit
-    observation = batch.observation
-    action = policy(problem, state.actor.params, observation).mode()
-    value = np.max(twin_values(problem, state.cost_critic.params, observation, action))
-    assert 0.5 < value < 1.5 * goal
+def test_linear_penalty_raises_the_cost_of_unlikely_actions_and_no_penalty_does_not():
+    """Nothing costs anything in these data: whatever the policy's actions look like, comes from the penalty."""
+    problem = Problem(episode_length=100, cost_limit=10.0)
+    networks = Networks(observation_size=2, action_size=1, hidden=(16,))
+    batch = _batch(networks, 64).replace(cost=jnp.zeros(64), discount=jnp.zeros(64))
+    costs = {}
+    for penalty in ("none", "linear"):
+        hyper = CPQ(ood_penalty=penalty, vae_hidden=16)
+
+        @jax.jit
+        def trained(state, hyper=hyper):
+            def step(state, key):
+                return cpq.update(hyper, problem, networks, state, batch, key)
+
+            return jax.lax.scan(step, state, jax.random.split(jax.random.key(0), 400))
+
+        state, metrics = trained(cpq.init(hyper, problem, networks, jax.random.key(1)))
+        action = networks.policy(state.actor.params, batch.observation).mode()
+        values = networks.twin_values(state.cost_critic.params, batch.observation, action)
+        costs[penalty] = float(jnp.max(jnp.mean(values, axis=1)))
+        assert np.all(np.asarray(metrics["ood_weight"]) <= 1.0)
+    assert abs(costs["none"]) < 0.3
+    assert costs["linear"] > 1.0
 
 
 def test_sac_lag_with_a_huge_multiplier_lowers_cost_and_with_none_raises_reward():
-    problem = Problem(observation_size=1, action_size=1, episode_length=10, hidden=(32,))
+    problem, networks = Problem(episode_length=10), Networks(observation_size=1, action_size=1, hidden=(32,))
     observation = jnp.zeros((256, 1))
     action = jnp.linspace(-1, 1, 256)[:, None]
     # Reward and cost are both the action itself; with discount 0 the critics are regressions.
@@ -115,71 +119,91 @@ def test_sac_lag_with_a_huge_multiplier_lowers_cost_and_with_none_raises_reward(
     @jax.jit
     def trained(multiplier):
         def step(state, key):
-            return sac_lag.update(hyper, problem, state, batch, multiplier, key)[0], None
+            return sac_lag.update(hyper, problem, networks, state, batch, multiplier, key)[0], None
 
-        start = sac_lag.init(hyper, problem, jax.random.key(0))
+        start = sac_lag.init(hyper, problem, networks, jax.random.key(0))
         return jax.lax.scan(step, start, jax.random.split(jax.random.key(1), 500))[0]
 
     acts = [
-        float(policy(problem, trained(jnp.float32(m)).actor.params, observation[0]).mode()[0]) for m in (0.0, 100.0)
+        float(networks.policy(trained(jnp.float32(m)).actor.params, observation[0]).mode()[0]) for m in (0.0, 100.0)
     ]
     assert acts[0] > 0.8
     assert acts[1] < -0.8
 
 
-@pytest.mark.parametrize(("reward_entropy", "cost_entropy"), [(0.0, 0.0), (0.2, 0.05)])
-def test_value_alignment_converges_to_the_closed_form_on_a_finite_mdp(reward_entropy, cost_entropy):
-    """V = (I − γP)⁻¹(r − α·γ·P·E[log π]) on four one-hot states whose transitions ignore the action."""
-    states, discount = 4, 0.8
-    problem = Problem(observation_size=states, action_size=1, episode_length=10, hidden=(), discount=discount)
-    transition = np.array([[0, 1, 1, 0], [0, 0, 2, 0], [1, 0, 0, 1], [2, 0, 0, 0]]) / 2  # rows of P
-    reward, cost = np.array([1.0, -0.5, 0.2, 2.0]), np.array([0.0, 1.0, 0.0, 0.5])
-    here, there = np.nonzero(np.repeat(transition * 2, 1, axis=0))
-    weight = (transition * 2)[here, there].astype(int)
-    here, there = np.repeat(here, weight), np.repeat(there, weight)
-    one_hot = jnp.eye(states)
-    repeats = 16
-    here, there = np.tile(here, repeats), np.tile(there, repeats)
-    batch = Transition(
+STATES, DISCOUNT = 4, 0.8
+TRANSITION = np.array([[0, 1, 1, 0], [0, 0, 2, 0], [1, 0, 0, 1], [2, 0, 0, 0]]) / 2  # rows of P
+REWARD, COST = np.array([1.0, -0.5, 0.2, 2.0]), np.array([0.0, 1.0, 0.0, 0.5])
+FINITE = Networks(observation_size=STATES, action_size=1, hidden=())
+
+
+def finite_mdp() -> Transition:
+    """Steps between four one-hot states, as often as P says, whatever the action."""
+    here, there = np.nonzero(TRANSITION)
+    counts = (TRANSITION * 2)[here, there].astype(int)
+    here, there = np.tile(np.repeat(here, counts), 16), np.tile(np.repeat(there, counts), 16)
+    one_hot = jnp.eye(STATES)
+    return Transition(
         observation=one_hot[here],
         action=jax.random.uniform(jax.random.key(3), (len(here), 1), minval=-1.0),
-        reward=jnp.asarray(reward[here], jnp.float32),
-        cost=jnp.asarray(cost[here], jnp.float32),
+        reward=jnp.asarray(REWARD[here], jnp.float32),
+        cost=jnp.asarray(COST[here], jnp.float32),
         discount=jnp.ones(len(here)),
         next_observation=one_hot[there],
     )
-    actor = init_actor(problem, jax.random.key(0))
-    hyper = ValueAlignment(
-        critic_learning_rate=3e-3, target_rate=0.05, reward_entropy=reward_entropy, cost_entropy=cost_entropy
-    )
-    start = align.init(
-        actor, init_twins(problem, jax.random.key(1)), init_twins(problem, jax.random.key(2)), jax.random.key(4)
-    )
-    values = (init_value(problem, jax.random.key(k)) for k in (8, 9))
-    start = align.with_values(start, *values)
+
+
+@pytest.fixture(scope="module")
+def aligned_by():
+    """Alignment of a policy's critics and values under given entropy coefficients, compiled once."""
+    problem, batch = Problem(episode_length=10, discount=DISCOUNT), finite_mdp()
+    actor = FINITE.init_actor(jax.random.key(0))
+    twins = (FINITE.init_twins(jax.random.key(k)) for k in (1, 2))
+    values = (FINITE.init_value(jax.random.key(k)) for k in (8, 9))
+    start = align.with_values(align.init(actor, *twins, jax.random.key(4)), *values)
 
     @jax.jit
-    def aligned():
+    def aligned(hyper):
         def step(state, key):
-            return align.update(hyper, problem, state, batch, key)[0], None
+            return align.update(hyper, problem, FINITE, state, batch, key)[0], None
 
         return jax.lax.scan(step, start, jax.random.split(jax.random.key(5), 6000))[0]
 
-    state = aligned()
-    samples = jax.vmap(lambda key: policy(problem, actor, one_hot).sample(key)[1])(
+    return aligned
+
+
+@pytest.mark.parametrize(("reward_entropy", "cost_entropy"), [(0.0, 0.0), (0.2, 0.05)])
+def test_value_alignment_converges_to_the_closed_form_on_a_finite_mdp(aligned_by, reward_entropy, cost_entropy):
+    """V = (I − γP)⁻¹(r − α·γ·P·E[log π]) on four one-hot states whose transitions ignore the action."""
+    hyper = ValueAlignment(
+        critic_learning_rate=3e-3, target_rate=0.05, reward_entropy=reward_entropy, cost_entropy=cost_entropy
+    )
+    state, one_hot = aligned_by(hyper), jnp.eye(STATES)
+    samples = jax.vmap(lambda key: FINITE.policy(state.actor, one_hot).sample(key)[1])(
         jax.random.split(jax.random.key(6), 4000)
     )
     log_prob = np.mean(samples, axis=0)
-    inverse = np.linalg.inv(np.eye(states) - discount * transition)
+    inverse = np.linalg.inv(np.eye(STATES) - DISCOUNT * TRANSITION)
     aligned = state.critics
     for twins, of_states, signal, entropy in (
-        (aligned.reward_twins, aligned.reward_value, reward, reward_entropy),
-        (aligned.cost_twins, aligned.cost_value, cost, cost_entropy),
+        (aligned.reward_twins, aligned.reward_value, REWARD, reward_entropy),
+        (aligned.cost_twins, aligned.cost_value, COST, cost_entropy),
     ):
-        expected = inverse @ (signal - entropy * discount * transition @ log_prob)
-        value = np.mean(twin_values(problem, twins, one_hot, jnp.zeros((states, 1))), axis=0)
+        expected = inverse @ (signal - entropy * DISCOUNT * TRANSITION @ log_prob)
+        value = np.mean(FINITE.twin_values(twins, one_hot, jnp.zeros((STATES, 1))), axis=0)
         np.testing.assert_allclose(value, expected, atol=0.12)
-        np.testing.assert_allclose(state_value(problem, of_states, one_hot), expected, atol=0.12)
+        np.testing.assert_allclose(FINITE.state_value(of_states, one_hot), expected, atol=0.12)
+
+
+def test_cost_targets_stay_where_costs_can_be():
+    """A cost value beyond [0, 1/(1 − γ)], as critics extrapolate, is cut off before it is learned."""
+    problem, batch = Problem(episode_length=10, discount=DISCOUNT), finite_mdp()
+    actor, zero = FINITE.init_actor(jax.random.key(0)), FINITE.init_twins(jax.random.key(1))
+    for shift, nearest in ((100.0, 1 / (1 - DISCOUNT)), (-100.0, 0.0)):
+        twins = jax.tree.map(lambda x, shift=shift: jnp.zeros_like(x) + (shift if x.shape == (1,) else 0.0), zero)
+        state = align.init(actor, twins, twins, jax.random.key(4))
+        _, metrics = align.update(ValueAlignment(), problem, FINITE, state, batch, jax.random.key(5))
+        assert float(metrics["cost_loss"]) == pytest.approx(2 * (shift - nearest) ** 2, rel=1e-4)
 
 
 def test_multiplier_alignment_with_linear_critics_has_its_closed_form():
@@ -187,24 +211,25 @@ def test_multiplier_alignment_with_linear_critics_has_its_closed_form():
     jacobian = np.array([[1.0, 2.0, 0.5], [0.0, 1.0, -1.0]])
     reward, cost = np.array([2.0, 1.0]), np.array([1.0, 0.5])
     pulled_r, pulled_c = jacobian.T @ reward, jacobian.T @ cost
-    result = align.multiplier_from_gradients({"w": jnp.asarray(pulled_r)}, {"w": jnp.asarray(pulled_c)})
+    result = alignment.multiplier_from_gradients({"w": jnp.asarray(pulled_r)}, {"w": jnp.asarray(pulled_c)})
     assert float(result.multiplier) == pytest.approx(pulled_r @ pulled_c / (pulled_c @ pulled_c), rel=1e-5)
     assert float(result.ratio) == pytest.approx(np.linalg.norm(pulled_r) / np.linalg.norm(pulled_c), rel=1e-5)
-    opposed = align.multiplier_from_gradients({"w": jnp.asarray(-pulled_r)}, {"w": jnp.asarray(pulled_c)})
+    opposed = alignment.multiplier_from_gradients({"w": jnp.asarray(-pulled_r)}, {"w": jnp.asarray(pulled_c)})
     assert float(opposed.multiplier) == 0
 
 
 def test_scaling_the_cost_critic_divides_the_aligned_multiplier():
-    problem = Problem(observation_size=3, action_size=2, episode_length=10, hidden=())
+    networks = Networks(observation_size=3, action_size=2, hidden=())
     keys = jax.random.split(jax.random.key(0), 4)
-    actor, twins = init_actor(problem, keys[0]), init_twins(problem, keys[1])
+    actor, twin = networks.init_actor(keys[0]), networks.init_twins(keys[1])[0]
     observation = jax.random.normal(keys[2], (64, 3))
 
     def aligned(scale):
-        scaled = jax.tree.map(lambda p: scale * p, twins)
-        return float(align.align_multiplier(problem, actor, twins, scaled, observation, keys[3], "min").multiplier)
+        scaled = jax.tree.map(lambda p: scale * p, twin)
+        twins = (twin, twin), (scaled, scaled)
+        return float(alignment.align_multiplier(networks, actor, *twins, observation, keys[3]).multiplier)
 
-    assert aligned(1.0) == pytest.approx(1.0, rel=1e-5)  # a critic pulls as hard as itself
+    assert aligned(1.0) == pytest.approx(1.0, rel=1e-5)  # the policy gradient of a critic is as large as itself
     assert aligned(4.0) == pytest.approx(0.25, rel=1e-4)
 
 
@@ -226,22 +251,21 @@ def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, sprea
         np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-3)
 
 
-def test_bfloat16_products_are_of_hidden_layers_alone_and_change_values_little():
-    sizes = {"observation_size": 3, "action_size": 1, "episode_length": 10, "hidden": (32, 32)}
-    exact = Problem(**sizes, critic_layer_norm=False)
-    rough = replace(exact, products="bfloat16")
-    twins, actor = init_twins(rough, jax.random.key(0)), init_actor(rough, jax.random.key(1))
+def test_bfloat16_is_of_hidden_layers_alone_and_changes_values_little():
+    exact = Networks(observation_size=3, action_size=1, hidden=(32, 32), critic_layer_norm=False)
+    rough = replace(exact, compute_dtype="bfloat16")
+    twins, actor = rough.init_twins(jax.random.key(0)), rough.init_actor(jax.random.key(1))
     assert {leaf.dtype for leaf in jax.tree.leaves((twins, actor))} == {jnp.dtype("float32")}
     observation, action = jax.random.normal(jax.random.key(2), (64, 3)), jnp.zeros((64, 1))
 
-    def loss(problem, twins):
-        return jnp.mean(twin_values(problem, twins, observation, action) ** 2)
+    def loss(networks, twins):
+        return jnp.mean(networks.twin_values(twins, observation, action) ** 2)
 
-    values, others = (twin_values(problem, twins, observation, action) for problem in (exact, rough))
+    values, others = (networks.twin_values(twins, observation, action) for networks in (exact, rough))
     assert others.dtype == jnp.float32
     assert 0.0 < float(jnp.max(jnp.abs(values - others))) < 0.02 * float(jnp.std(values)) + 0.02
-    assert not jnp.array_equal(policy(exact, actor, observation).mean, policy(rough, actor, observation).mean)
-    gradients = [jax.grad(partial(loss, problem))(twins) for problem in (exact, rough)]
+    assert not jnp.array_equal(exact.policy(actor, observation).mean, rough.policy(actor, observation).mean)
+    gradients = [jax.grad(partial(loss, networks))(twins) for networks in (exact, rough)]
     flat = [jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(tree)]) for tree in gradients]
     assert float(flat[0] @ flat[1] / jnp.linalg.norm(flat[0]) / jnp.linalg.norm(flat[1])) > 0.999
     program = str(jax.make_jaxpr(jax.grad(partial(loss, rough)))(twins))

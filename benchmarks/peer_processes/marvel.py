@@ -17,13 +17,14 @@ import protocol
 import swimmer
 from updates import learners, of_seeds
 
-from marvel_jax.config.hyper import CPQ, Hyper, override
+from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.config.offline import CPQ
 from marvel_jax.core.networks import MLP
-from marvel_jax.core.problem import from_environment
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.core.transitions import blank
 from marvel_jax.datasets.hdf5 import load_shipped
-from marvel_jax.training import experiment, finetune, pretrain
+from marvel_jax.training import finetune, handover, pretrain
+from marvel_jax.training.stages import setting_of
 
 jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 CORES = jax.local_device_count()
@@ -60,14 +61,15 @@ def training(seeds: int, first_seed: int = 0) -> tuple[Callable[[], dict[str, fl
         **{"online.episodes": swimmer.EPISODES, "online.updates": swimmer.UPDATES, "ppo.batch_size": swimmer.BATCH},
     )
     env = marvel_envs.make("SwimmerVelocity")
-    problem = from_environment(env, hyper)
-    nothing = jax.tree.map(lambda x: x[None], blank(problem.observation_size, problem.action_size))
+    problem, offline, online = setting_of(env.spec, hyper)
+    nothing = jax.tree.map(lambda x: x[None], blank(env.observation_size, env.action_size))
 
     def start(_, key: jax.Array) -> finetune.State:
-        return experiment.start_finetuning(hyper, problem, pretrain.init(hyper, problem, key), None, key)
+        before = pretrain.init(hyper, problem, offline, key)
+        return handover.start_finetuning(hyper, problem, online, before, None, key)
 
     def epoch(_, state: finetune.State):
-        return finetune.iteration(hyper, problem, env, nothing, state)
+        return finetune.iteration(hyper, problem, online, env, nothing, state)
 
     states = [jax.jit(map_seeds(start))(0, jax.random.split(jax.random.key(first_seed), seeds))]
     run = jax.jit(map_seeds(epoch)).lower(nothing, states[0]).compile()

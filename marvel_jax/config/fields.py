@@ -25,11 +25,29 @@ class Field:
     static: bool
     choices: tuple[Any, ...] = ()
 
+    @property
+    def continuous(self) -> bool:
+        """Whether it is a traced number, of which a range can be drawn from."""
+        return not self.static and isinstance(self.default, float | None)
+
 
 @cache
 def all_fields() -> dict[str, Field]:
     """Every hyperparameter by dotted path."""
     return dict(_fields(Hyper(), ""))
+
+
+def by_path(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of nested dataclasses, or of the dictionaries that JSON makes of them, by dotted path."""
+    found = {}
+    names = config if isinstance(config, dict) else [field.name for field in dataclasses.fields(config)]
+    for name in names:
+        value = config[name] if isinstance(config, dict) else getattr(config, name)
+        if dataclasses.is_dataclass(value) or isinstance(value, dict):
+            found |= by_path(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
 
 
 def _fields(config: Any, prefix: str):
@@ -70,7 +88,8 @@ def value(path: str, given: Any) -> Any:
     try:
         return _convert(field, given)
     except (TypeError, ValueError, KeyError):
-        kind = " or ".join(map(str, field.choices)) or f"a value like {_text(field.default)}"
+        example = 20.0 if field.default is None else field.default
+        kind = " or ".join(map(str, field.choices)) or f"a value like {_text(example)}"
         raise UserError(f"{path} is {_text(given)}; give {kind}.") from None
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Aggregation = Literal["max", "mean", "min"]
+ComputeDtype = Literal["float32", "bfloat16"]
 
 
 def static(default: Any) -> Any:
@@ -12,16 +13,12 @@ def static(default: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class OffPolicy:
-    """Step sizes of a policy with twin critics."""
+class ActorCritic:
+    """Step sizes of a policy with twin critics of reward and of cost."""
 
     actor_learning_rate: float = 1e-4
     """Adam step size of the policy."""
     critic_learning_rate: float = 1e-3
-    """Adam step size of the reward critics."""
-    cost_critic_learning_rate: float = 1e-3
-    """Adam step size of the cost critics."""
+    """Adam step size of the reward and cost critics."""
     target_rate: float = 0.005
     """Share of the critics that enters their targets at each update (Polyak τ)."""
-    cost_aggregation: Aggregation = static("max")
-    """How the twin cost critics are combined (static); max is pessimistic about safety."""

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from marvel_jax.core.networks import Params, Twins, twin_values
-from marvel_jax.core.problem import Problem
+from marvel_jax.core.networks import Networks, Params, Twins
 from marvel_jax.core.transitions import Transition
 
 # The learning rate is applied outside, so that it can be traced.
@@ -24,7 +23,7 @@ class Learner(struct.PyTreeNode):
 
 
 class CriticLearner(struct.PyTreeNode):
-    """Twin critics, their slowly following targets, and their Adam state."""
+    """Twin critics, their target networks, and their Adam state."""
 
     params: Twins
     target: Twins
@@ -32,7 +31,7 @@ class CriticLearner(struct.PyTreeNode):
 
 
 class Critics(struct.PyTreeNode):
-    """What a policy is judged by before it goes online.
+    """The critics that a policy starts online with.
 
     Attributes:
       reward_twins, cost_twins: Of state-actions.
@@ -55,8 +54,8 @@ def new_critic(params: Twins) -> CriticLearner:
     return CriticLearner(params, params, _ADAM.init(params))
 
 
-def follow(critic: CriticLearner, rate: jax.Array | float) -> CriticLearner:
-    """Moves the targets a share `rate` towards the critics."""
+def update_targets(critic: CriticLearner, rate: jax.Array | float) -> CriticLearner:
+    """Moves the targets a share `rate` towards the critics: Q̄ ← (1 − τ)·Q̄ + τ·Q."""
     return critic.replace(target=optax.incremental_update(critic.params, critic.target, rate))
 
 
@@ -72,18 +71,18 @@ def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float, has
     return learner.replace(params=params, optimizer=optimizer), value
 
 
-def regression(problem: Problem, batch: Transition, target: jax.Array) -> Callable[[Twins], jax.Array]:
+def regression(networks: Networks, batch: Transition, target: jax.Array) -> Callable[[Twins], jax.Array]:
     """Loss of twin critics at a batch's state-actions: sum over twins of the MSE to `target` `[B]`."""
 
     def loss(twins: Twins) -> jax.Array:
-        values = twin_values(problem, twins, batch.observation, batch.action)
+        values = networks.twin_values(twins, batch.observation, batch.action)
         return jnp.sum(jnp.mean((values - jax.lax.stop_gradient(target)) ** 2, axis=-1))
 
     return loss
 
 
 def conservative(
-    problem: Problem, batch: Transition, own_action: jax.Array, loss: Callable[[Twins], jax.Array], weight: float
+    networks: Networks, batch: Transition, own_action: jax.Array, loss: Callable[[Twins], jax.Array], weight: float
 ) -> Callable[[Twins], jax.Array]:
     """`loss` plus weight·(E[max(Q(s, a_π), G)] − E[Q(s, a)]) of each twin, G the return that was seen from s.
 
@@ -95,8 +94,8 @@ def conservative(
     assert returns is not None, "conservative critics need transitions with return_to_go"
 
     def whole(twins: Twins) -> jax.Array:
-        own = twin_values(problem, twins, batch.observation, own_action)
-        seen = twin_values(problem, twins, batch.observation, batch.action)
+        own = networks.twin_values(twins, batch.observation, own_action)
+        seen = networks.twin_values(twins, batch.observation, batch.action)
         gap = jnp.mean(jnp.maximum(own, returns) - seen, axis=-1)
         return loss(twins) + weight * jnp.sum(gap)
 

@@ -1,47 +1,29 @@
-"""The problem a learner faces: sizes (static) and objective (traced), and the conversion of limits."""
+"""The constrained MDP that a learner faces, and the conversion of its cost limit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 from marvel_envs.tasks import TaskSpec
 
 import marvel_jax.core.pytrees  # noqa: F401
-from marvel_jax.config.hyper import Format, Hyper, static
-
-LOG_STD_MAXIMUM = 2.0
+from marvel_jax.config.hyper import Hyper
+from marvel_jax.config.shared import static
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Problem:
-    """A constrained MDP as the learning code sees it.
+    """A constrained MDP: maximise E[Σ r] subject to E[Σ c] ≤ d.
 
     Attributes:
-      observation_size, action_size, episode_length: From the environment (static).
-      hidden: Widths of actor's and critics' hidden layers (static).
-      products: Number format of the hidden layers' matrix products (static).
-      critic_layer_norm: Layer normalization in the critics (static).
-      actor, critic: Flax modules of your own instead (static): an actor maps `[..., observation_size]` to
-        `[..., 2·action_size]` means and log standard deviations before the tanh, a critic
-        `[..., observation_size + action_size]` to `[..., 1]`.
-      log_std_minimum, log_std_maximum: Bounds of the policy's log standard deviation, before the tanh.
+      episode_length: T, steps until the time limit (static).
       discount: γ per step.
       cost_limit: d, undiscounted cost per episode.
       reward_scale: Factor on rewards in Bellman targets.
     """
 
-    observation_size: int = static(0)
-    action_size: int = static(0)
     episode_length: int = static(0)
-    hidden: tuple[int, ...] = static((64, 64))
-    products: Format = static("float32")
-    critic_layer_norm: bool = static(True)
-    actor: nn.Module | None = static(None)
-    critic: nn.Module | None = static(None)
-    log_std_minimum: float | jax.Array = -2.5
-    log_std_maximum: float | jax.Array = LOG_STD_MAXIMUM
     discount: float | jax.Array = 0.99
     cost_limit: float | jax.Array = 20.0
     reward_scale: float | jax.Array = 1.0
@@ -60,31 +42,11 @@ def discounted_limit(cost_limit, discount, episode_length) -> jax.Array:
     return cost_limit * jnp.where(gap > 1e-6, geometric_sum / episode_length, 1.0)
 
 
-def from_environment(env, hyper: Hyper) -> Problem:
-    """The problem that `hyper` poses on a `marvel_envs` environment (anything with its `spec`)."""
-    return from_spec(env.spec, hyper)
-
-
-def from_spec(spec: TaskSpec, hyper: Hyper) -> Problem:
-    """The problem that `hyper` poses on a task."""
-    deviation = hyper.log_std_minimum, LOG_STD_MAXIMUM
-    if hyper.online_algorithm == "td3-lag":  # explores with the same noise everywhere
-        deviation = 2 * (jnp.log(hyper.td3.exploration_noise),)
+def problem_of(spec: TaskSpec, hyper: Hyper) -> Problem:
+    """The problem that `hyper` poses on a task; the task's own cost limit where `hyper` has none."""
     return Problem(
-        observation_size=spec.observation_size,
-        action_size=spec.action_size,
         episode_length=spec.episode_length,
-        hidden=tuple(hyper.hidden),
-        products=hyper.products,
-        critic_layer_norm=hyper.critic_layer_norm,
-        log_std_minimum=deviation[0],
-        log_std_maximum=deviation[1],
         discount=hyper.discount,
-        cost_limit=hyper.cost_limit,
+        cost_limit=spec.cost_limit if hyper.cost_limit is None else hyper.cost_limit,
         reward_scale=hyper.reward_scale,
     )
-
-
-def offline(problem: Problem, hyper: Hyper) -> Problem:
-    """The problem as the offline stage sees it, whatever the online algorithm explores with."""
-    return replace(problem, log_std_minimum=hyper.log_std_minimum, log_std_maximum=LOG_STD_MAXIMUM)

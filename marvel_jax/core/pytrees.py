@@ -1,6 +1,6 @@
 """Makes the hyperparameters' dataclasses JAX pytrees; imported by whatever computes with them.
 
-Not in `hyper`, which the command line reads before JAX is there.
+Not in `config`, which the command line reads before JAX is there.
 """
 
 from dataclasses import fields

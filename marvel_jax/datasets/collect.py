@@ -9,15 +9,16 @@ import numpy as np
 from marvel_envs.base import SafetyEnv
 
 from marvel_jax.algorithms.online import sac_lag
-from marvel_jax.config import methods
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper, override
-from marvel_jax.core.problem import from_environment
+from marvel_jax.config.presets import layered
+from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.core.transitions import blank
 from marvel_jax.datasets.hdf5 import Dataset
 from marvel_jax.datasets.thinning import thin
-from marvel_jax.training import experiment, finetune, rollout
+from marvel_jax.training import finetune, rollout
+from marvel_jax.training.stages import setting_of, stage_keys
 
 COST_LIMITS = (5.0, 10.0, 20.0, 40.0, 80.0, 1000.0)
 
@@ -30,20 +31,20 @@ def behaviour_hyper(iterations: int = 200) -> Hyper:
     changes = {
         "online.iterations": iterations,
         "online.updates": 200,
-        "online.actor_warmup": 0.0,
+        "step_size.warmup": 0.0,
         "sac.actor_learning_rate": 3e-4,
         "sac.batch_size": 64,
         "gains.proportional": 0.1,
         "gains.integral": 0.02,
         "gains.derivative": 0.06,
         "gains.smoothing": 0.9,
-        "gains.margin": 0.0,
-        "gains.largest_excess": 1e3,
+        "control.margin": 0.0,
+        "control.largest_excess": 1e3,
         "critic_layer_norm": False,
         "log_std_minimum": -20.0,
         "gains.adaptation_range": 10.0,
     }
-    return override(methods.apply(Hyper(), "from-scratch"), **changes)
+    return layered(method="from-scratch", **changes)
 
 
 def collect(
@@ -82,20 +83,19 @@ def collect(
     def start(hyper: Hyper, run):
         limit, key = run
         limited = override(hyper, cost_limit=limit)
-        problem = from_environment(env, limited)
-        stage_keys = experiment.stage_keys(key)
-        return finetune.init(
-            limited, problem, sac_lag.init(limited.sac, problem, stage_keys.pretrain), stage_keys.finetune
-        )
+        (problem, _, networks), keys = setting_of(env.spec, limited), stage_keys(key)
+        learner = sac_lag.init(limited.sac, problem, networks, keys.pretrain)
+        return finetune.init(limited, problem, networks, learner, keys.finetune)
 
     def stage(hyper: Hyper, run):
         limit, state = run
         limited = override(hyper, cost_limit=limit)
-        problem = from_environment(env, limited)
-        state, _ = finetune.advance(limited, problem, env, no_data, state, hyper.online.iterations // stages)
+        problem, _, networks = setting_of(env.spec, limited)
+        iterations = hyper.online.iterations // stages
+        state, _ = finetune.advance(limited, problem, networks, env, no_data, state, iterations)
         sampled = jnp.zeros(episodes_per_stage, bool)
         record_key = jax.random.fold_in(state.key, state.iteration + hyper.online.iterations)
-        return state, rollout.episodes(env, problem, state.learner.actor.params, record_key, sampled, True)
+        return state, rollout.episodes(env, problem, networks, state.acting, record_key, sampled, True)
 
     state = jax.jit(map_seeds(start))(hyper, (limits, keys))
     advance = jax.jit(map_seeds(stage))
@@ -107,7 +107,7 @@ def collect(
     return _assemble(env, recorded, keep, thin_key)
 
 
-def _assemble(env: SafetyEnv, recorded: list[rollout.Rollout], keep: int, key: jax.Array) -> Dataset:
+def _assemble(env: SafetyEnv, recorded: list[Rollout], keep: int, key: jax.Array) -> Dataset:
     """Joins recorded rollouts (`[runs, T, E, ...]` each), thins episodes and flattens the rest."""
 
     def joined_axes(array: np.ndarray) -> np.ndarray:

@@ -50,10 +50,10 @@ def shipped_path(task: str) -> Path:
 
 def load_shipped(task: str) -> Dataset:
     """The dataset of a task that comes with the package."""
-    return load(shipped_path(task), TASKS[task])
+    return load_dataset(shipped_path(task), TASKS[task])
 
 
-def load(path: str | Path, task: TaskSpec) -> Dataset:
+def load_dataset(path: str | Path, task: TaskSpec) -> Dataset:
     """Reads a dataset and checks it.
 
     Raises:
@@ -148,7 +148,7 @@ def _refuse(bad: np.ndarray, name: str, what: str, array: np.ndarray, path: Path
     )
 
 
-def save(path: str | Path, dataset: Dataset, command: str) -> None:
+def save_dataset(path: str | Path, dataset: Dataset, command: str) -> None:
     """Writes a dataset; `command` is kept as the attribute that says how it was made."""
     steps = dataset.transitions
     terminals = 1.0 - steps.discount

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 
 import marvel_jax.core.pytrees  # noqa: F401
-from marvel_jax.config.hyper import Gains
+from marvel_jax.config.multiplier import Gains
 
 
 class State(struct.PyTreeNode):
@@ -74,6 +74,11 @@ def dual_ascent(gains: Gains, state: State, episode_cost, cost_limit, feed_forwa
 def pid(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0) -> State:
     """One PID step after an iteration of rollouts.
 
+    With the error e = J_C − d, its moving average P ← ρ·P + (1 − ρ)·e, the sum I ← I + K_i·e and the moving average of
+    costs S ← ρ·S + (1 − ρ)·J_C, ρ = `gains.smoothing` and k = `gains.window`:
+
+        λ = K_p·P + I + K_d·max(0, S_t − S_{t−k}) + feed_forward,   clipped to [0, `gains.maximum`].
+
     Args:
       gains: Smoothing, window and bound; the three gains themselves come from `state.gains`.
       state: From `init` or an update.
@@ -110,8 +115,12 @@ def pid(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0) 
 def adaptive_pid(gains: Gains, state: State, episode_cost, cost_limit, feed_forward=0.0) -> State:
     """A PID step, then the gains move with the recent costs. Arguments as for `pid`.
 
-    With c̄ and σ the mean and standard deviation of the recent smoothed costs and rel = (c̄ − d)/(c̄ + 0.1):
-    K_p and K_i grow by 0.05·rel and K_d by 0.05·σ/(c̄ + 0.1), relatively, each within a box around its start.
+    With c̄ and σ the mean and standard deviation of the last k values of S, rel = (c̄ − d)/(c̄ + 0.1) and
+    η = `gains.adaptation`:
+
+        K_p ← K_p·(1 + η·rel),   K_i ← K_i·(1 + η·rel),   K_d ← K_d·(1 + η·σ/(c̄ + 0.1)),
+
+    each clipped to [1/r, r] times its start, r = `gains.adaptation_range`.
 
     Source: Marvel, arXiv 2412.04426.
     """
@@ -120,7 +129,7 @@ def adaptive_pid(gains: Gains, state: State, episode_cost, cost_limit, feed_forw
     mean = jnp.mean(state.history, where=filled)
     deviation = jnp.std(state.history, where=filled)
     relative = (mean - cost_limit) / (mean + 0.1)
-    drive = jnp.stack([jnp.tanh(relative) if gains.saturate else relative, relative, deviation / (mean + 0.1)])
+    drive = jnp.stack([relative, relative, deviation / (mean + 0.1)])
     start = _initial_gains(gains)
     adapted = jnp.clip(
         state.gains * (1 + gains.adaptation * drive), start / gains.adaptation_range, start * gains.adaptation_range

@@ -15,14 +15,14 @@ def of_start(hyper: Hyper, start: Evaluation) -> str:
       hyper: Of the runs, with one cost limit.
       start: Episodes of their policies, `[runs, episodes]`.
     """
-    reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit)
+    reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit or 0.0)
     said = f"starting from reward {reward:.0f}, cost {cost:.1f} (limit {limit:g})"
     cloned = hyper.algorithm == "bc-safe" or hyper.pretrain.clone_beyond or hyper.method.actor == "random"
     if cost <= FAR_OVER * max(limit, 1.0) or cloned or hyper.method.critics == "offline":
         return said
     return (
         f"{said}: far over the limit. From there a clone of the data's safe episodes was the better start: "
-        f"--pretrain.clone-beyond {FAR_OVER:g} (docs/parts.md, When the offline policy breaks the limit)"
+        f"--pretrain.clone-beyond {FAR_OVER:g} (docs/results.md)"
     )
 
 

@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from marvel_jax.config import run as configuration
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run import RunConfig, to_json
 
 
 class RunFolder:
@@ -27,14 +26,17 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
+        """What repeats the run."""
         return self.path / "config.json"
 
     @property
     def metrics(self) -> Path:
+        """A row per seed, stage and iteration."""
         return self.path / "metrics.parquet"
 
     @property
     def summary(self) -> Path:
+        """The result, once it is done."""
         return self.path / "summary.json"
 
     @property
@@ -44,6 +46,7 @@ class RunFolder:
 
     @property
     def figures(self) -> Path:
+        """The folder of PNG files."""
         return self.path / "figures"
 
     def checkpoints(self, stage: str) -> Path:
@@ -102,7 +105,7 @@ def create(path: Path, config: RunConfig) -> RunFolder:
     folder = RunFolder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        write_json(folder.config, configuration.to_json(config))
+        write_json(folder.config, to_json(config))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}). Give another --out.") from None
     return folder

@@ -11,15 +11,16 @@ import marvel_envs
 import numpy as np
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, find_task
-from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.config.run import RunConfig
+from marvel_jax.config.tasks import find_task
+from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
 from marvel_jax.runs import advice, checkpoint, metrics
 from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.folder import RunFolder, write_json
 from marvel_jax.runs.interruption import Interrupted, StopRequest
-from marvel_jax.runs.program import Batch, Program
-from marvel_jax.runs.simulator import Simulator, actors_of
-from marvel_jax.runs.sources import FinishedRun, Source
+from marvel_jax.runs.program import Batch, OnDevice, Program
+from marvel_jax.runs.simulator import InSimulator, Simulator, settings_of
+from marvel_jax.runs.finished import FinishedRun, FinishedStages
 from marvel_jax.runs.writers import Writers
 from marvel_jax.training import stages
 from marvel_jax.training.evaluate import Evaluation
@@ -35,13 +36,13 @@ class Outcome:
     Attributes:
       states: Final states of the last stages by name, runs on axis 0; finetuning leaves only its own.
       seconds: Wall time per stage, and `compile` of them all.
-      offline_actors: Policies that finetuning started from, runs on axis 0.
+      offline_policies: Acting policies that finetuning started from, runs on axis 0.
       offline, final: Evaluations `[runs, episodes]`; None if finetuning was not asked for.
     """
 
     states: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    offline_actors: Any = None
+    offline_policies: Any = None
     offline: Evaluation | None = None
     final: Evaluation | None = None
 
@@ -55,7 +56,7 @@ class Pipeline:
       labels: What tells them apart in metrics, `[runs]` each; runs beyond those that have labels leave no metrics.
       folder: For checkpoints and metrics; what it has of them is gone on with.
       reporter: Of progress.
-      source: Finished stages that are used as they are.
+      finished: Stages that are used as they are.
       simulator: Name of the real simulator that the online stage plays in; None is the program's environment.
     """
 
@@ -66,11 +67,11 @@ class Pipeline:
         labels: dict[str, list[int]],
         folder: RunFolder,
         reporter: Reporter,
-        source: Source | None = None,
+        finished: FinishedStages | None = None,
         simulator: str | None = None,
     ):
         self.program, self.batch, self.labels = program, batch, labels
-        self.folder, self.reporter, self.source, self.simulator = folder, reporter, source, simulator
+        self.folder, self.reporter, self.finished, self.simulator = folder, reporter, finished, simulator
         self.writers: Writers | None = None  # what gets the metrics as well, if anything
         self.metrics = metrics.read(folder.metrics)
         self.outcome = Outcome(seconds=self._read_seconds())
@@ -131,23 +132,28 @@ class Pipeline:
         """The online stage between two evaluations. What came before it is let go, since replay needs the memory."""
         first = self._first_state(stage)
         self.outcome.states.clear()
-        self.outcome.offline_actors = jax.tree.map(lambda x: x.copy(), actors_of(first))
-        if simulator is not None:
-            stage = stages.in_simulator(stage, simulator)
-        self.outcome.offline = self._evaluate(self.outcome.offline_actors, False, simulator)
+        self.outcome.offline_policies = jax.tree.map(lambda x: x.copy(), first.acting)
+        self.outcome.offline = self._evaluate(self.outcome.offline_policies, False, simulator)
         self.reporter.say(advice.of_start(self.program.hyper, self.outcome.offline))
-        state = self._run_stage(stage, stop, first)
+        player = None if simulator is None else InSimulator(self.program, simulator)
+        state = self._run_stage(stage, stop, first, player)
         self.outcome.states[stage.name] = state
-        self.outcome.final = self._evaluate(actors_of(state), True, simulator)
+        self.outcome.final = self._evaluate(state.acting, True, simulator)
 
     def _first_state(self, stage: Stage) -> Any:
         return self.program.start(stage, self.batch, self.outcome.states)
 
-    def _run_stage(self, stage: Stage, stop: StopRequest, first: Any = None) -> Any:
-        """The stage's last state, from `first`, its first one, or from the folder's newest checkpoint."""
+    def _run_stage(
+        self, stage: Stage, stop: StopRequest, first: Any = None, player: OnDevice | InSimulator | None = None
+    ) -> Any:
+        """The stage's last state, from `first`, its first one, or from the folder's newest checkpoint.
+
+        It is played by `player`, or on the program's own devices.
+        """
+        player = player or OnDevice(self.program, stage)
         folder = self.folder.checkpoints(stage.name)
         done = checkpoint.latest_step(folder) or 0
-        taken = self._take_from_source(stage) if done == 0 and self.source else None
+        taken = self._take_finished(stage) if done == 0 and self.finished else None
         if taken is not None:
             return taken
         self.metrics.forget(stage.name, done)
@@ -157,18 +163,26 @@ class Pipeline:
         if stage.name in self._wanted:
             self.program.compile_ahead(self.batch, self._wanted[self._wanted.index(stage.name) :])
         state = self.restore(stage.name) if done else self._first_state(stage) if first is None else first
-        if not stage.on_host:
-            self.program.compiled(stage, self.batch)  # waited for here, the time of the stage is that of its work
+        player.prepare(self.batch)  # waited for here: the time of the stage is that of its work
         with checkpoint.Saver(folder) as saver:
-            return self._chunks(stage, stop, state, done, saver)
+            return self._chunks(stage, player, stop, state, done, saver)
 
-    def _chunks(self, stage: Stage, stop: StopRequest, state: Any, done: int, saver: checkpoint.Saver) -> Any:
+    def _chunks(
+        self,
+        stage: Stage,
+        player: OnDevice | InSimulator,
+        stop: StopRequest,
+        state: Any,
+        done: int,
+        saver: checkpoint.Saver,
+    ) -> Any:
+        """Advances the stage to its end from `done` on, with metrics, progress and checkpoints."""
         saved = counted = time.monotonic()
         measured: dict[str, np.ndarray] = {}
         while done < stage.total:
-            state, measured = self.program.advance(stage, self.batch, state)
+            state, measured = player.advance(self.batch, state)
             measured = jax.device_get(measured)
-            done += stage.chunk
+            done += player.chunk
             self.metrics.add(stage.name, self.labels, done, measured)
             if self.writers is not None:
                 self.writers.add(stage.name, done, measured)
@@ -184,17 +198,17 @@ class Pipeline:
             self.reporter.say(advice.of_clones(self.program.hyper, measured["cloned"]))
         return state
 
-    def _take_from_source(self, stage: Stage) -> Any:
-        """The stage's last state and metrics from the source; None if it has not got them."""
-        assert self.source is not None
-        found = self.source.take(stage.name, stage.total, self.program.shapes(self.batch)[stage.name])
+    def _take_finished(self, stage: Stage) -> Any:
+        """The stage's last state and metrics from where they are finished; None if they are not."""
+        assert self.finished is not None
+        found = self.finished.take(stage.name, stage.total, self.program.shapes(self.batch)[stage.name])
         if found is None:
             return None
         state, measured = found
-        self.reporter.say(f"{stage.name}: taken from {self.source.path}")
+        self.reporter.say(f"{stage.name}: taken from {self.finished.path}")
         self.metrics.forget(stage.name, 0)
         self.metrics.append(measured)
-        if self.source.keeps_copy:
+        if self.finished.keeps_copy:
             with checkpoint.Saver(self.folder.checkpoints(stage.name)) as saver:
                 self._save(saver, stage.total, state)
         return state
@@ -220,30 +234,34 @@ class Pipeline:
         self._count("compile", waited)
         return waited
 
-    def _evaluate(self, actors: Any, final: bool, simulator: Simulator | None) -> Evaluation:
+    def _evaluate(self, policies: Any, final: bool, simulator: Simulator | None) -> Evaluation:
         """Fresh episodes of policies, where they are finetuned."""
         self._count_compiling()
         clock, program = time.monotonic(), self.program
         if simulator is None:
-            result = program.evaluate(self.batch, actors, final)
+            result = program.evaluate(self.batch, policies, final)
         else:
             self.reporter.say(f"evaluating in {self.simulator}")
-            problem = stages.problems(program.env.spec, self.batch.hyper)
-            episodes = program.hyper.evaluation_episodes
-            result = simulator.evaluate(problem, actors, self.batch.key, episodes, int(final))
+            setting, episodes = settings_of(program.env.spec, self.batch.hyper), program.hyper.evaluation_episodes
+            result = simulator.evaluate(setting, policies, self.batch.key, episodes, int(final))
         result = jax.device_get(result)
         self._count("evaluate", time.monotonic() - clock - self._count_compiling())
         return result
 
 
-def of_run(config: RunConfig, folder: RunFolder, reporter: Reporter, source: RunFolder | None = None) -> Pipeline:
-    """The pipeline of one run: its seeds, which differ in nothing else."""
+def pipeline_of_run(
+    config: RunConfig, folder: RunFolder, reporter: Reporter, start_from: RunFolder | None = None
+) -> Pipeline:
+    """The pipeline of one run: its seeds, which differ in nothing else.
+
+    With `start_from`, stages that another run has finished are taken from it. Raises as `FinishedRun`.
+    """
     seeds = list(range(config.first_seed, config.first_seed + config.seeds))
-    path = config.dataset or datasets.shipped_path(config.task)
-    transitions = datasets.load(path, find_task(config.task)).transitions
+    path = config.dataset or shipped_path(config.task)
+    transitions = load_dataset(path, find_task(config.task)).transitions
     program = Program(marvel_envs.make(config.task), transitions, config.hyper, config.seeds)
     batch = program.batch([config.hyper] * config.seeds, seeds)
-    finished = None if source is None else FinishedRun(source)
+    finished = None if start_from is None else FinishedRun(start_from, config)
     return Pipeline(program, batch, {"seed": seeds}, folder, reporter, finished, config.simulator)
 
 

@@ -14,11 +14,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from marvel_envs.base import SafetyEnv
 
 from marvel_jax.config.hyper import Hyper
-from marvel_jax.core.problem import from_environment
 from marvel_jax.core.seeds import advance_seeds, devices_for, map_seeds
 from marvel_jax.core.transitions import Transition
-from marvel_jax.runs.simulator import actors_of
-from marvel_jax.training import experiment, pretrain, stages
+from marvel_jax.training import pretrain, stages
 from marvel_jax.training.evaluate import Evaluation, evaluate
 from marvel_jax.training.stages import Stage
 
@@ -85,18 +83,16 @@ class Program:
 
     def advance(self, stage: Stage, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
         """One chunk of the stage; `state` is given away. Metrics have runs on axis 0."""
-        if stage.on_host:
-            return stage.advance(self.dataset, batch.hyper, state)
         return self.compiled(stage, batch)(self.dataset, batch.hyper, state)
 
     def compiled(self, stage: Stage, batch: Batch) -> Any:
-        """The stage's `advance` as an executable."""
+        """A chunk of the stage as an executable."""
         return self._executable(_ADVANCE, stage, batch)
 
-    def evaluate(self, batch: Batch, actors: Any, final: bool) -> Evaluation:
-        """Fresh episodes `[runs, episodes]` of policies, with the keys of the final or the offline evaluation."""
+    def evaluate(self, batch: Batch, policies: Any, final: bool) -> Evaluation:
+        """Fresh episodes `[runs, episodes]` of acting policies, by the keys of the final or the offline evaluation."""
         executable = self._executable(_EVALUATE, self.plan[-1], batch)
-        return executable(jnp.asarray(final), (batch.hyper, self.place(actors), batch.key))
+        return executable(jnp.asarray(final), (batch.hyper, self.place(policies), batch.key))
 
     def compile_ahead(self, batch: Batch, names: Sequence[str]) -> None:
         """Begins to compile what these stages need in the background, in the order in which it is needed."""
@@ -129,10 +125,10 @@ class Program:
         if kind == _START:
             return jax.jit(_start_of(stage)), batch, {name: shapes[name] for name in self._before(stage)}
         if kind == _ADVANCE:
-            function = jax.jit(advance_seeds(stage.advance), donate_argnums=2)
+            function = jax.jit(advance_seeds(_chunk_of(stage)), donate_argnums=2)
             return function, self.dataset, batch.hyper, shapes[stage.name]
-        actors = actors_of(shapes[stage.name])
-        return jax.jit(map_seeds(self._evaluate_one)), jnp.asarray(True), (batch.hyper, actors, batch.key)
+        policies = shapes[stage.name].acting
+        return jax.jit(map_seeds(self._evaluate_one)), jnp.asarray(True), (batch.hyper, policies, batch.key)
 
     def _before(self, stage: Stage) -> list[str]:
         """The stages that a stage follows."""
@@ -140,10 +136,10 @@ class Program:
         return names[: names.index(stage.name)]
 
     def _evaluate_one(self, final: jax.Array, run: tuple[Hyper, Any, jax.Array]) -> Evaluation:
-        hyper, actor, key = run
-        keys = experiment.stage_keys(key)
+        hyper, policy, key = run
+        keys, (problem, _, networks) = stages.stage_keys(key), stages.setting_of(self.env.spec, hyper)
         key = jnp.where(final, keys.evaluation, keys.offline_evaluation)
-        return evaluate(self.env, from_environment(self.env, hyper), actor, key, hyper.evaluation_episodes)
+        return evaluate(self.env, problem, networks, policy, key, hyper.evaluation_episodes)
 
 
 def host_is_free() -> bool:
@@ -161,3 +157,32 @@ def _compilers() -> ThreadPoolExecutor:
 def _start_of(stage: Stage) -> Callable[[Batch, dict[str, Any]], Any]:
     each = map_seeds(lambda _, run: stage.start(*run))
     return lambda batch, before: each(None, (batch.hyper, batch.key, before))
+
+
+def _chunk_of(stage: Stage) -> Callable[[Transition, Hyper, Any], tuple[Any, dict[str, jax.Array]]]:
+    """A chunk of a stage, and what is shown after it."""
+
+    def chunk(dataset: Transition, hyper: Hyper, state: Any) -> tuple[Any, dict[str, jax.Array]]:
+        state, metrics = stage.advance(dataset, hyper, state, stage.chunk)
+        return state, {**stage.watch(hyper, state), **metrics}
+
+    return chunk
+
+
+class OnDevice:
+    """A stage that a program plays: what advances it, for `pipeline`.
+
+    Attributes:
+      chunk: Updates or iterations of one call of `advance`.
+    """
+
+    def __init__(self, program: Program, stage: Stage):
+        self._program, self._stage, self.chunk = program, stage, stage.chunk
+
+    def prepare(self, batch: Batch) -> None:
+        """Waits until it is compiled."""
+        self._program.compiled(self._stage, batch)
+
+    def advance(self, batch: Batch, state: Any) -> tuple[Any, dict[str, Any]]:
+        """As `Program.advance`."""
+        return self._program.advance(self._stage, batch, state)

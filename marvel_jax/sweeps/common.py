@@ -22,7 +22,8 @@ from marvel_jax.training import stages
 
 def key(stage: str, run: Run, datasets: dict[str, str]) -> str:
     """What decides a run's state after a stage; equal for runs that have it in common."""
-    return json.dumps([run.point.task, datasets.get(run.point.task), run.seed, stages.settings(stage, run.point.hyper)])
+    counting = stages.what_counts(stage, run.point.hyper)
+    return json.dumps([run.point.task, datasets.get(run.point.task), run.seed, counting])
 
 
 class CommonStages:

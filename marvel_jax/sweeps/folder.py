@@ -20,13 +20,12 @@ from typing import Any
 import jax
 import pyarrow as pa
 
-from marvel_jax.config import run
 from marvel_jax.config.errors import UserError
+from marvel_jax.config.tasks import load_env_module
 from marvel_jax.runs import checkpoint, metrics
 from marvel_jax.runs.folder import RunFolder, write_json
-from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.plan import Chunk, Group
-from marvel_jax.sweeps.request import Point, Request
+from marvel_jax.sweeps.request import Point, Request, from_json, to_json
 
 
 class SweepFolder:
@@ -50,7 +49,7 @@ class SweepFolder:
             for name in ("metrics", "results", "policies", "work", "common"):
                 (partial.path / name).mkdir(parents=True)
             metrics.write_table(partial.runs, _runs_table(points, parts))
-            plan = {"version": version("marvel-jax"), "chunk_sizes": sizes, "request": requests.to_json(request)}
+            plan = {"version": version("marvel-jax"), "chunk_sizes": sizes, "request": to_json(request)}
             write_json(partial.plan, plan)
             partial.path.replace(self.path)
         except OSError as error:
@@ -66,8 +65,8 @@ class SweepFolder:
             data = json.loads(self.plan.read_text())
             made_by = data["version"]
             if made_by == version("marvel-jax"):
-                run.load_env_module(data["request"]["env_module"])
-                return requests.from_json(data["request"]), data["chunk_sizes"]
+                load_env_module(data["request"]["env_module"])
+                return from_json(data["request"]), data["chunk_sizes"]
         except FileNotFoundError:
             raise UserError(f"There is no sweep at {self.path}.") from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, TypeError, KeyError) as error:
@@ -87,12 +86,12 @@ class SweepFolder:
     def _work(self, chunk: Chunk) -> Path:
         return self.path / "work" / f"{chunk.number:05d}"
 
-    def commit(self, chunk: Chunk, measured: pa.Table, results: pa.Table, actors: Any) -> None:
+    def commit(self, chunk: Chunk, measured: pa.Table, results: pa.Table, policies: Any) -> None:
         """Enters a finished chunk. Its results come last: before that, it is not done, and nothing of it counts."""
-        policies = self.path / "policies" / f"{chunk.number:05d}"
-        shutil.rmtree(policies, ignore_errors=True)
-        with checkpoint.Saver(policies) as saver:
-            saver.save(0, actors)
+        saved = self.path / "policies" / f"{chunk.number:05d}"
+        shutil.rmtree(saved, ignore_errors=True)
+        with checkpoint.Saver(saved) as saver:
+            saver.save(0, policies)
         metrics.write_table(self._part("metrics", chunk.number), measured)
         metrics.write_table(self._part("results", chunk.number), results)
         shutil.rmtree(self._work(chunk), ignore_errors=True)
@@ -125,9 +124,9 @@ class SweepFolder:
         for path in sorted((self.path / "results").glob("*.parquet")):
             numbers = metrics.read_table(path)["run"].to_pylist()
             if run in numbers:
-                actors = checkpoint.read(self.path / "policies" / path.stem)
+                params = checkpoint.read(self.path / "policies" / path.stem, ("params",))
                 place = numbers.index(run)
-                return jax.tree.map(lambda x, place=place: x[place], actors)
+                return jax.tree.map(lambda x, place=place: x[place], params)
         raise UserError(f"Run {run} of {self.path} is not finished.")
 
     def _part(self, name: str, number: int) -> Path:

@@ -6,9 +6,9 @@ import jax
 import marvel_envs
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax.config.run import find_task
+from marvel_jax.config.tasks import find_task
 from marvel_jax.core.transitions import Transition
-from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
 from marvel_jax.runs.program import Batch, Program
 from marvel_jax.sweeps.plan import Group, Run
 from marvel_jax.sweeps.request import Request
@@ -46,8 +46,8 @@ class Programs:
         """The environment and the dataset of a group. Raises as `get`."""
         task = self._parts[group].task
         if task not in self._tasks:
-            path = self._request.datasets.get(task) or datasets.shipped_path(task)
-            self._tasks[task] = marvel_envs.make(task), datasets.load(path, find_task(task)).transitions
+            path = self._request.datasets.get(task) or shipped_path(task)
+            self._tasks[task] = marvel_envs.make(task), load_dataset(path, find_task(task)).transitions
         return self._tasks[task]
 
     def _make_room(self, group: int) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from marvel_jax.config import fields
-from marvel_jax.config import run as configuration
+from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.config.presets import PresetName, layered
 from marvel_jax.config.run import RunConfig
 
 Sampler = Literal["sobol", "random"]
@@ -51,7 +52,7 @@ class Request:
     methods: tuple[str, ...] = ("marvel",)
     first_seed: int = 0
     seeds: int = 8
-    preset: configuration.PresetName = "cpu"
+    preset: PresetName = "cpu"
     fixed: dict[str, Any] = field(default_factory=dict)
     by_method: dict[str, dict[str, Any]] = field(default_factory=dict)
     product: dict[str, list[Any]] = field(default_factory=dict)
@@ -72,6 +73,12 @@ class Point:
     method: str
     changes: dict[str, Any]
     hyper: Hyper
+
+    @property
+    def cost_limit(self) -> float:
+        """d, in undiscounted cost per episode."""
+        assert self.hyper.cost_limit is not None  # the task's layer sets it
+        return float(self.hyper.cost_limit)
 
     @property
     def label(self) -> str:
@@ -126,7 +133,7 @@ def checked(request: Request) -> Request:
 
 def _check_range(name: str, limits: Range) -> None:
     found = fields.find(name)
-    if found.static or not isinstance(found.default, float):
+    if not found.continuous:
         raise UserError(f"{name} is static: each value needs a program of its own. List its values (--product).")
     if not limits.low < limits.high:
         raise UserError(f"The range of {name} is {limits.low:g} to {limits.high:g}; give the lower end first.")
@@ -146,7 +153,7 @@ def expand(request: Request) -> list[Point]:
     points = []
     for task, method in itertools.product(request.tasks, request.methods):
         own = {**request.fixed, **request.by_method.get(method, {})}
-        base = override(configuration.preset_hyper(request.preset, method, task), **own)
+        base = layered(request.preset, task, method, **own)
         for parts in itertools.product(request.points or ({},), combinations, _draws(request)):
             changes = {name: value for part in parts for name, value in part.items()}
             point = Point(task, method, changes, override(base, **changes))
@@ -174,9 +181,17 @@ def _draws(request: Request) -> list[dict[str, Any]]:
 
 def _check_point(request: Request, point: Point) -> None:
     dataset = request.datasets.get(point.task)
-    config = RunConfig(point.task, point.method, request.first_seed, request.seeds, dataset, point.hyper)
+    config = RunConfig(
+        task=point.task,
+        method=point.method,
+        first_seed=request.first_seed,
+        seeds=request.seeds,
+        dataset=dataset,
+        hyper=point.hyper,
+        preset=request.preset,
+    )
     try:
-        configuration.check(config)
+        check(config)
     except UserError as error:
         raise UserError(f"{point.task}, {point.label}: {error}" if point.changes else str(error)) from None
 

@@ -10,8 +10,10 @@ from marvel_envs.base import SafetyEnv
 
 from marvel_jax.algorithms.registry import OFFLINE
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.hyper import Hyper
-from marvel_jax.core.problem import Problem, offline
+from marvel_jax.config.hyper import Hyper, offline_section
+from marvel_jax.core.acting import ActingPolicy, NetworkPolicy
+from marvel_jax.core.networks import Networks
+from marvel_jax.core.problem import Problem
 from marvel_jax.core.trajectories import episode_costs
 from marvel_jax.core.transitions import Transition
 from marvel_jax.training import rollout
@@ -36,6 +38,11 @@ class State(struct.PyTreeNode):
     key: jax.Array
     clone: Any = None
 
+    @property
+    def acting(self) -> ActingPolicy:
+        """What plays episodes with the policy as it is now."""
+        return NetworkPolicy(self.learner.actor.params)
+
 
 def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
     """Refuses what the offline algorithm cannot learn from.
@@ -44,7 +51,7 @@ def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
       UserError: Saying what is missing.
     """
     imitating = [hyper for hyper in hypers if hyper.algorithm == "bc-safe" or hyper.pretrain.clone_beyond]
-    limits = [float(hyper.cost_limit) for hyper in imitating]
+    limits = [float(hyper.cost_limit) for hyper in imitating if hyper.cost_limit is not None]
     if limits:
         cheapest = float(jnp.min(episode_costs(dataset)))
         if min(limits) < cheapest:
@@ -54,39 +61,41 @@ def check(hypers: Sequence[Hyper], dataset: Transition) -> None:
             )
 
 
-def init(hyper: Hyper, problem: Problem, key: jax.Array) -> State:
+def init(hyper: Hyper, problem: Problem, networks: Networks, key: jax.Array) -> State:
     """Random networks."""
     network_key, key = jax.random.split(key)
-    algorithm = OFFLINE[hyper.algorithm]
-    learner = algorithm.init(getattr(hyper, algorithm.part), offline(problem, hyper), network_key)
+    learner = OFFLINE[hyper.algorithm].init(offline_section(hyper), problem, networks, network_key)
     clone = None
     if hyper.pretrain.clone_beyond:
-        clone = CLONING.init(hyper.cloning, offline(problem, hyper), jax.random.fold_in(network_key, _OF_CLONE))
+        clone = CLONING.init(hyper.bc, problem, networks, jax.random.fold_in(network_key, _OF_CLONE))
     return State(learner, jnp.zeros((), jnp.int32), key, clone)
 
 
 def advance(
-    hyper: Hyper, problem: Problem, dataset: Transition, state: State, steps: int
+    hyper: Hyper, problem: Problem, networks: Networks, dataset: Transition, state: State, steps: int
 ) -> tuple[State, dict[str, jax.Array]]:
     """`steps` further updates on `dataset` `[N]`; returns the state and each metric's mean over them."""
-    algorithm, problem = OFFLINE[hyper.algorithm], offline(problem, hyper)
-    own, batch = getattr(hyper, algorithm.part), algorithm.source(problem, dataset, hyper.pretrain.batch_size)
-    safe_batch = CLONING.source(problem, dataset, hyper.pretrain.batch_size)
+    algorithm, size = OFFLINE[hyper.algorithm], hyper.pretrain.batch_size
+    batch, safe_batch = (each.batches(problem, dataset, size) for each in (algorithm, CLONING))
 
     def update(state: State, _) -> tuple[State, dict[str, jax.Array]]:
         batch_key, update_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-        learner, metrics = algorithm.update(own, problem, state.learner, batch(batch_key), update_key)
+        learner, metrics = algorithm.update(
+            offline_section(hyper), problem, networks, state.learner, batch(batch_key), update_key
+        )
         clone = state.clone
         if clone is not None:
             safe = safe_batch(jax.random.fold_in(batch_key, _OF_CLONE))
-            clone, _ = CLONING.update(hyper.cloning, problem, clone, safe, update_key)
+            clone, _ = CLONING.update(hyper.bc, problem, networks, clone, safe, update_key)
         return state.replace(learner=learner, step=state.step + 1, clone=clone), metrics
 
     state, metrics = jax.lax.scan(update, state, None, length=steps)
     return state, jax.tree.map(jnp.mean, metrics)
 
 
-def choose(hyper: Hyper, problem: Problem, env: SafetyEnv, state: State) -> tuple[State, dict[str, jax.Array]]:
+def choose(
+    hyper: Hyper, problem: Problem, networks: Networks, env: SafetyEnv, state: State
+) -> tuple[State, dict[str, jax.Array]]:
     """Once all updates are done, puts the clone in the place of a policy that is far over the limit.
 
     Far is `pretrain.clone_beyond` limits; each of the two plays `CHOICE_EPISODES` for it. Without that option the state
@@ -97,11 +106,14 @@ def choose(hyper: Hyper, problem: Problem, env: SafetyEnv, state: State) -> tupl
     """
     if state.clone is None:
         return state, {}
-    policies, key = (state.learner.actor, state.clone.actor), jax.random.fold_in(state.key, _OF_CLONE)
+    actors, key = (state.learner.actor, state.clone.actor), jax.random.fold_in(state.key, _OF_CLONE)
     sampling = jnp.zeros(CHOICE_EPISODES, bool)
-    own, cloned = (jnp.mean(rollout.episodes(env, problem, each.params, key, sampling).cost) for each in policies)
-    far = (own > hyper.pretrain.clone_beyond * hyper.cost_limit) & (cloned < own)
+    own, cloned = (
+        jnp.mean(rollout.episodes(env, problem, networks, NetworkPolicy(actor.params), key, sampling).cost)
+        for actor in actors
+    )
+    far = (own > hyper.pretrain.clone_beyond * problem.cost_limit) & (cloned < own)
     taken = far & (state.step >= hyper.pretrain.updates)
-    actor = jax.tree.map(lambda mine, clones: jnp.where(taken, clones, mine), *policies)
+    actor = jax.tree.map(lambda mine, clones: jnp.where(taken, clones, mine), *actors)
     chosen = state.replace(learner=state.learner.replace(actor=actor))
     return chosen, {"clone_cost": cloned, "cloned": taken.astype(jnp.float32)}

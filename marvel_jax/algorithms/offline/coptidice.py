@@ -1,18 +1,24 @@
 """COptiDICE: the data's state-action distribution, reweighted to the best one under a cost limit, and cloned.
 
-Source: Lee et al., ICLR 2022. All expectations are over normalized discounted distributions, so an episode's limit d
-becomes (1 − γ)·d_γ. There are no Q-functions: ν and χ are values of states.
+All expectations are over normalized discounted distributions, so an episode's limit d becomes (1 − γ)·d_γ. There are no
+Q-functions: ν and χ are values of states.
+
+Source: Lee et al., ICLR 2022.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from marvel_jax.config.hyper import COptiDICE
-from marvel_jax.core.networks import Params, init_actor, init_value, policy, state_value
+from marvel_jax.algorithms.offline.batches import rows_where
+from marvel_jax.config.offline import COptiDICE
+from marvel_jax.core import trajectories
+from marvel_jax.core.networks import Networks, Params
 from marvel_jax.core.parameters import Learner, minimize, new_learner
 from marvel_jax.core.problem import Problem
-from marvel_jax.core.transitions import Transition
+from marvel_jax.core.transitions import Transition, at, sample
 
 
 class Batch(struct.PyTreeNode):
@@ -39,17 +45,29 @@ class State(struct.PyTreeNode):
     temperature: Learner
 
 
-def init(hyper: COptiDICE, problem: Problem, key: jax.Array) -> State:
+def init(hyper: COptiDICE, problem: Problem, networks: Networks, key: jax.Array) -> State:
     """Random networks; λ and τ near 0.7."""
-    del hyper
+    del hyper, problem
     actor, value, bound = jax.random.split(key, 3)
     return State(
-        actor=new_learner(init_actor(problem, actor)),
-        value=new_learner(init_value(problem, value)),
-        bound_value=new_learner(init_value(problem, bound)),
+        actor=new_learner(networks.init_actor(actor)),
+        value=new_learner(networks.init_value(value)),
+        bound_value=new_learner(networks.init_value(bound)),
         multiplier=new_learner(jnp.zeros(())),
         temperature=new_learner(jnp.zeros(())),
     )
+
+
+def batches(problem: Problem, dataset: Transition, size: int) -> Callable[[jax.Array], Batch]:
+    """`key -> Batch` of `size` transitions of `dataset` `[N]`, and as many observations with which episodes start."""
+    del problem
+    rows = rows_where(trajectories.starts(dataset), size)
+
+    def batch(key: jax.Array) -> Batch:
+        steps_key, first_key = jax.random.split(key)
+        return Batch(sample(dataset, size, steps_key), at(dataset, rows(first_key)).observation)
+
+    return batch
 
 
 def divergence(ratio: jax.Array) -> jax.Array:
@@ -64,19 +82,27 @@ def best_ratio(advantage: jax.Array) -> jax.Array:
     return jnp.where(advantage < 0, jnp.exp(jnp.minimum(advantage, 0.0)), advantage + 1)
 
 
-def _advantage(problem: Problem, params: Params, signal: jax.Array, steps: Transition) -> jax.Array:
+def _advantage(problem: Problem, networks: Networks, params: Params, signal: jax.Array, steps: Transition) -> jax.Array:
     """signal + γ·V(s') − V(s), `[B]`."""
-    following = problem.discount * steps.discount * state_value(problem, params, steps.next_observation)
-    return signal + following - state_value(problem, params, steps.observation)
+    following = problem.discount * steps.discount * networks.state_value(params, steps.next_observation)
+    return signal + following - networks.state_value(params, steps.observation)
 
 
 def update(
-    hyper: COptiDICE, problem: Problem, state: State, batch: Batch, key: jax.Array
+    hyper: COptiDICE, problem: Problem, networks: Networks, state: State, batch: Batch, key: jax.Array
 ) -> tuple[State, dict[str, jax.Array]]:
     """One gradient step of ν, the cost bound, λ and the policy.
 
+    With the advantage e_ν = r − λ·c + γ·ν(s') − ν(s), the ratio w = (f')⁻¹(e_ν/α) and the flow
+    x_χ = (1 − γ)·χ(s₀) + w·(c + γ·χ(s') − χ(s)):
+
+        ν:    minimise (1 − γ)·E[ν(s₀)] + E[w·e_ν − α·f(w)],
+        χ, τ: minimise τ·(log E[exp(x_χ/τ)] + ε), the largest cost within a KL radius ε of the data,
+        λ:    minimise λ·((1 − γ)·d_γ − Ĉ) with Ĉ = E[q·w·c], q ∝ exp(x_χ/τ) normalized over the batch,
+        π:    minimise −E[w·log π(a|s)].
+
     Args:
-      hyper, problem, state: As in `cpq.update`.
+      hyper, problem, networks, state: As in `cpq.update`.
       batch: Transitions and first observations.
       key: Not used; nothing is sampled.
 
@@ -91,18 +117,20 @@ def update(
     signal = problem.reward_scale * steps.reward - multiplier * steps.cost
 
     def value_loss(params: Params) -> jax.Array:
-        advantage = _advantage(problem, params, signal, steps)
+        advantage = _advantage(problem, networks, params, signal, steps)
         ratio = jax.lax.stop_gradient(best_ratio(advantage / hyper.divergence_weight))
         regret = ratio * advantage - hyper.divergence_weight * divergence(ratio)
-        return gap * jnp.mean(state_value(problem, params, first)) + jnp.mean(regret)
+        return gap * jnp.mean(networks.state_value(params, first)) + jnp.mean(regret)
 
     value, loss = minimize(state.value, value_loss, hyper.value_learning_rate)
-    ratio = best_ratio(_advantage(problem, state.value.params, signal, steps) / hyper.divergence_weight)
+    ratio = best_ratio(_advantage(problem, networks, state.value.params, signal, steps) / hyper.divergence_weight)
     ratio = jax.lax.stop_gradient(ratio)
 
     def flow(params: Params) -> jax.Array:
         """What is averaged with exponential weights: (1 − γ)·χ(s₀) + w·(c + γ·χ(s') − χ(s))."""
-        return gap * state_value(problem, params, first) + ratio * _advantage(problem, params, steps.cost, steps)
+        return gap * networks.state_value(params, first) + ratio * _advantage(
+            problem, networks, params, steps.cost, steps
+        )
 
     def bound(params: Params, raw_temperature: jax.Array) -> jax.Array:
         temperature = jax.nn.softplus(raw_temperature)
@@ -122,7 +150,7 @@ def update(
     learned, _ = minimize(state.multiplier, lambda raw: jax.nn.softplus(raw) * slack, hyper.multiplier_learning_rate)
     actor, actor_loss = minimize(
         state.actor,
-        lambda params: -jnp.mean(ratio * policy(problem, params, steps.observation).log_prob(steps.action)),
+        lambda params: -jnp.mean(ratio * networks.policy(params, steps.observation).log_prob(steps.action)),
         hyper.actor_learning_rate,
     )
     return State(actor, value, bound_value, learned, temperature), {

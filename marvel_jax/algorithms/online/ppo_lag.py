@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from marvel_jax.config.hyper import PPOLag
-from marvel_jax.core.networks import Params, init_actor, init_value, policy, state_value
-from marvel_jax.core.parameters import Learner, minimize, new_learner
+from marvel_jax.algorithms.online.policy_change import in_trust_region
+from marvel_jax.algorithms.protocol import Experience, Metrics
+from marvel_jax.config.online import PPOLag
+from marvel_jax.core.networks import Networks, Params
+from marvel_jax.core.parameters import Critics, Learner, minimize, new_learner
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
-from marvel_jax.training.align import MultiplierAlignment, multiplier_from_gradients
+from marvel_jax.multiplier.alignment import MultiplierAlignment, multiplier_from_gradients
 
 
 class State(struct.PyTreeNode):
@@ -43,16 +45,18 @@ class Batch(struct.PyTreeNode):
     cost_target: jax.Array
 
 
-def init(hyper: PPOLag, problem: Problem, key: jax.Array) -> State:
+def init(hyper: PPOLag, problem: Problem, networks: Networks, key: jax.Array) -> State:
     """Random networks."""
-    del hyper
+    del hyper, problem
     actor, reward, cost = jax.random.split(key, 3)
-    return start(new_learner(init_actor(problem, actor)), init_value(problem, reward), init_value(problem, cost))
+    values = new_learner(networks.init_value(reward)), new_learner(networks.init_value(cost))
+    return State(new_learner(networks.init_actor(actor)), *values)
 
 
-def start(actor: Learner, reward_value: Params, cost_value: Params) -> State:
+def start(hyper: PPOLag, actor: Learner, critics: Critics) -> State:
     """The state that carries over a policy with its optimizer, and value functions whose optimizers start fresh."""
-    return State(actor, new_learner(reward_value), new_learner(cost_value))
+    del hyper
+    return State(actor, new_learner(critics.reward_value), new_learner(critics.cost_value))
 
 
 def advantages(discount, gae, signal, value, next_value, continues, ended) -> jax.Array:
@@ -77,44 +81,61 @@ def advantages(discount, gae, signal, value, next_value, continues, ended) -> ja
     return jax.lax.scan(backwards, jnp.zeros(signal.shape[1]), (difference, ended), reverse=True)[1]
 
 
-def judge(hyper: PPOLag, problem: Problem, state: State, steps: Transition, ended: jax.Array) -> Batch:
+def compute_advantages(
+    hyper: PPOLag, problem: Problem, networks: Networks, state: State, steps: Transition, ended: jax.Array
+) -> Batch:
     """Advantages and targets of the steps `[T, E]` that the state's policy played; `ended` `[T, E]`."""
     found = {}
     ended = ended.at[-1].set(1.0)
     signals = {"reward": problem.reward_scale * steps.reward, "cost": steps.cost}
     for name, params in (("reward", state.reward_value.params), ("cost", state.cost_value.params)):
-        value, following = (state_value(problem, params, o) for o in (steps.observation, steps.next_observation))
+        value, following = (networks.state_value(params, o) for o in (steps.observation, steps.next_observation))
         found[name] = advantages(problem.discount, hyper.gae, signals[name], value, following, steps.discount, ended)
         found[f"{name} target"] = found[name] + value
-    log_prob = policy(problem, state.actor.params, steps.observation).log_prob(steps.action)
+    log_prob = networks.policy(state.actor.params, steps.observation).log_prob(steps.action)
     return Batch(
-        *(steps.observation, steps.action, log_prob),
-        *(found["reward"], found["cost"], found["reward target"], found["cost target"]),
+        observation=steps.observation,
+        action=steps.action,
+        log_prob=log_prob,
+        advantage=found["reward"],
+        cost_advantage=found["cost"],
+        target=found["reward target"],
+        cost_target=found["cost target"],
     )
 
 
 def update(
-    hyper: PPOLag, problem: Problem, state: State, batch: Batch, multiplier: jax.Array, key: jax.Array
+    hyper: PPOLag,
+    problem: Problem,
+    networks: Networks,
+    state: State,
+    batch: Batch,
+    multiplier: jax.Array,
+    key: jax.Array,
 ) -> tuple[State, dict[str, jax.Array]]:
     """One gradient step of policy and value functions.
 
-    Policy: maximise E[min(ρ·A, clip(ρ, 1 ± ε)·A)] with ρ = π/π_old and A = A_r − λ·A_c, standardized in the batch.
+    With ρ = π(a|s)/π_old(a|s), A = A_r − λ·A_c standardized in the batch, and targets V̂ = A_r + V, V̂_c = A_c + V_c:
+
+        policy: maximise E[min(ρ·A, clip(ρ, 1 ± ε)·A)], unless E[ρ − 1 − log ρ], an estimate of the KL, exceeds
+                `divergence_limit`; then the policy stands still,
+        values: minimise E[(V(s) − V̂)²] and E[(V_c(s) − V̂_c)²].
 
     Args:
-      hyper, problem, multiplier: As in `sac_lag.update`.
+      hyper, problem, networks, multiplier: As in `sac_lag.update`.
       state: From `init`, `start` or `update`.
-      batch: `[B]` from `judge`.
+      batch: `[B]` of `compute_advantages`.
       key: Not used; nothing is sampled.
 
     Returns:
       The next state, and scalars: `reward_loss`, `cost_loss`, `actor_loss`, `divergence`.
     """
-    del key
+    del problem, key
     combined = batch.advantage - multiplier * batch.cost_advantage
     combined = (combined - jnp.mean(combined)) / (jnp.std(combined) + 1e-6)
 
     def loss(params: Params) -> tuple[jax.Array, jax.Array]:
-        log_ratio = policy(problem, params, batch.observation).log_prob(batch.action) - batch.log_prob
+        log_ratio = networks.policy(params, batch.observation).log_prob(batch.action) - batch.log_prob
         ratio = jnp.exp(log_ratio)
         clipped = jnp.clip(ratio, 1 - hyper.clip, 1 + hyper.clip)
         # An estimate of the KL that is never negative: E[ρ − 1 − log ρ].
@@ -126,7 +147,7 @@ def update(
 
     def fit(value: Learner, target: jax.Array) -> tuple[Learner, jax.Array]:
         def error(params: Params) -> jax.Array:
-            return jnp.mean((state_value(problem, params, batch.observation) - target) ** 2)
+            return jnp.mean((networks.state_value(params, batch.observation) - target) ** 2)
 
         return minimize(value, error, hyper.critic_learning_rate)
 
@@ -140,13 +161,61 @@ def update(
     }
 
 
-def align_multiplier(problem: Problem, actor: Params, batch: Batch) -> MultiplierAlignment:
+def align_multiplier(networks: Networks, actor: Params, batch: Batch) -> MultiplierAlignment:
     """Multiplier pre-alignment from the policy gradients E[∇ log π·A] and E[∇ log π·A_c] of played steps `[...]`."""
 
     def surrogate(params: Params, advantage: jax.Array) -> jax.Array:
-        log_prob = policy(problem, params, batch.observation).log_prob(batch.action)
+        log_prob = networks.policy(params, batch.observation).log_prob(batch.action)
         return jnp.mean(log_prob * (advantage - jnp.mean(advantage)))
 
     return multiplier_from_gradients(
         jax.grad(surrogate)(actor, batch.advantage), jax.grad(surrogate)(actor, batch.cost_advantage)
     )
+
+
+def _advantages_of(hyper: PPOLag, problem: Problem, networks: Networks, state: State, experience: Experience) -> Batch:
+    played = experience.played
+    return compute_advantages(hyper, problem, networks, state, played.transitions, played.ended)
+
+
+def train_iteration(
+    hyper: PPOLag,
+    problem: Problem,
+    networks: Networks,
+    state: State,
+    experience: Experience,
+    multiplier: jax.Array,
+    key: jax.Array,
+    updates: int,
+) -> tuple[State, Metrics]:
+    """An iteration of updates on minibatches of the episodes just played (`protocol.Online`)."""
+    steps = _advantages_of(hyper, problem, networks, state, experience)
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps)
+
+    def step(state: State, key: jax.Array) -> tuple[State, Metrics]:
+        rows = jax.random.randint(key, (hyper.batch_size,), 0, len(flat.log_prob))
+        return update(hyper, problem, networks, state, jax.tree.map(lambda x: x[rows], flat), multiplier, key)
+
+    return jax.lax.scan(step, state, jax.random.split(key, updates))
+
+
+def policy_gradients(
+    hyper: PPOLag, problem: Problem, networks: Networks, state: State, experience: Experience, key: jax.Array
+) -> MultiplierAlignment:
+    """Those of the advantages of the episodes just played (`protocol.Online`)."""
+    del key
+    steps = _advantages_of(hyper, problem, networks, state, experience)
+    return align_multiplier(networks, state.actor.params, steps)
+
+
+def policy_change(
+    hyper: PPOLag, networks: Networks, before: Params, after: Params, observation: jax.Array
+) -> jax.Array:
+    """As a share of the way to `divergence_limit` (`protocol.Online`)."""
+    return in_trust_region(networks, before, after, observation, hyper.divergence_limit)
+
+
+def exploring(hyper: PPOLag, networks: Networks) -> Networks:
+    """As they are: the policy's own noise explores (`protocol.Online`)."""
+    del hyper
+    return networks

@@ -1,7 +1,6 @@
 """Cells of the comparison: all methods on a task at a limit from one kind of start, condensed to what is committed."""
 
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from operator import attrgetter
@@ -11,53 +10,24 @@ from typing import Any
 import common
 import numpy as np
 import pyarrow as pa
-from comparison_sweeps import FOLDER, VALUES, dataset, runs, runs_of, sweep, table
 
-from marvel_jax.config.run import preset_hyper
-from marvel_jax.report import comparison
+from comparison.design import DEFAULT, EPISODES, LIKE_PAPER, MANY_SEEDS, OWN, SEEDS, TUNED, UNSAFE, UNTUNED, reduced
+from comparison.parts import FOLDER, read
+from comparison.sweeps import VALUES, dataset, runs, runs_of, sweep, table
+from marvel_jax.config.presets import layered
+from marvel_jax.report.comparison import settled
 from marvel_jax.report.statistics import interval
 from marvel_jax.sweeps.folder import SweepFolder
-from marvel_jax.sweeps.run import online_curves
+from marvel_jax.sweeps.results import online_curves
 
-SEEDS = 8
-# Offline policies that break the limit: one that imitates the data, most of which do; and an unfinished one.
-UNSAFE = {"BallCircle": {"cpq.imitation_weight": 100.0}, "BallRun": {"pretrain.updates": 2_500}}
-# This project's methods have their defaults everywhere.
-OWN = (
-    *("marvel", "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
-    *("marvel-no-fading", "marvel-feed-forward", "marvel-initial", "marvel-offline-critics", "marvel-clone"),
-)
-TUNED = (
-    *("marvel-paper", "warm-start", "from-scratch", "rlpd", "wsrl", "jsrl", "pex", "so2", "cal-ql"),
-    "paper-fixed-multiplier",
-)
-# What differs from the paper's in one part only has its settings.
-LIKE_PAPER = (
-    *("paper-fresh-critics", "paper-entropy", "paper-aligned-multiplier"),
-    *("paper-pid", "paper-dual-ascent", "adaptive-pid-alone"),
-)
-DEFAULT, FROM_FAR = "marvel", "marvel-clone"  # the latter where policies may be far over the limit
-MANY_SEEDS = (DEFAULT, "warm-start", "from-scratch")
-# On tasks without a search, and how much of what is done there.
-UNTUNED = (
-    *(DEFAULT, "marvel-no-settling", "marvel-no-caution", "marvel-fixed-step", "marvel-fixed-margin"),
-    "marvel-no-fading",
-    *("marvel-paper", "warm-start", "wsrl", "from-scratch"),
-)
-REDUCED = {"seeds": 4, "iterations": 50}  # where episodes have 1,000 steps
 # Of a machine, what rounding depends on: after thousands of updates a seed's offline policy is another one elsewhere.
 ROUNDING = ("cpu", "device", "jaxlib")
-EPISODES = 500  # online, of preset cpu
 
 
 def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequence[str]) -> dict[str, Any]:
     """All methods on a task, at limits, from kinds of start; or a few of them with more seeds; or `only` these."""
     task, limits, starts, *many = part.split("-")
-    best = json.loads((FOLDER / f"search-{task}.json").read_text())["methods"]
-    settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
-    settings |= {method: best[method]["best"] for method in TUNED}
-    like_paper: dict[str, float] = best["marvel-paper"]["best"]
-    settings |= dict.fromkeys(LIKE_PAPER, like_paper)
+    settings = settings_of(task)
     if many:
         seeds, settings = int(many[0]), {method: settings[method] for method in MANY_SEEDS}
     points = {
@@ -81,9 +51,17 @@ def cells(work: Path, part: str, only: Sequence[str], seeds: int, share: Sequenc
     return found
 
 
+def settings_of(task: str) -> dict[str, dict[str, float]]:
+    """Every method's own hyperparameters on a task: the defaults, or what the search found."""
+    best = read(FOLDER / f"search-{task}.json")["methods"]
+    settings: dict[str, dict[str, float]] = {method: {} for method in OWN}
+    settings |= {method: best[method]["best"] for method in TUNED}
+    return settings | dict.fromkeys(LIKE_PAPER, settings["marvel-paper"])
+
+
 def point(task: str, cost_limit: float, start: str) -> dict[str, float]:
     """What tells a cell's runs from those of other cells of its task."""
-    unsafe, defaults = UNSAFE[task], preset_hyper("cpu", DEFAULT, task)
+    unsafe, defaults = UNSAFE[task], layered("cpu", task, DEFAULT)
     safe = {name: attrgetter(name)(defaults) for name in unsafe}
     return {"cost_limit": cost_limit, **(unsafe if start == "unsafe" else safe)}
 
@@ -95,7 +73,7 @@ def kept(part: str, settings: dict[str, dict[str, float]], seeds: int, anew: Seq
     file = FOLDER / f"{part}.json"
     if not file.exists() or other_machine(file):
         return {}
-    before = json.loads(file.read_text())["methods"]
+    before = read(file)["methods"]
     there = {method: found for method, found in before.items() if len(found["seeds"]) + found["diverged"] == seeds}
     same = [method for method in settings if method in there and there[method]["settings"] == settings[method]]
     return {method: there[method] for method in same if method not in anew}
@@ -103,15 +81,15 @@ def kept(part: str, settings: dict[str, dict[str, float]], seeds: int, anew: Seq
 
 def other_machine(file: Path) -> str | None:
     """The machine that made a file, if numbers are rounded otherwise there than here."""
-    there, here = json.loads(file.read_text())["machine"], common.machine()
+    there, here = read(file)["machine"], common.machine()
     return None if all(there[name] == here[name] for name in ROUNDING) else ", ".join(there[name] for name in ROUNDING)
 
 
 def untuned(work: Path, part: str) -> dict[str, Any]:
     """The default beside what it is compared with, all with their defaults."""
     task, limit, start = part.split("-")
-    reduced = REDUCED if task.endswith("Velocity") else {}
-    seeds, iterations = reduced.get("seeds", SEEDS), reduced.get("iterations", EPISODES // 5)
+    budget = reduced(task)
+    seeds, iterations = budget.get("seeds", SEEDS), budget.get("iterations", EPISODES // 5)
     found = kept(part, {method: {} for method in UNTUNED}, seeds)
     methods = [method for method in UNTUNED if method not in found]
     text = runs(task, methods, seeds) + table({"cost_limit": float(limit), "online.iterations": iterations}, "fixed")
@@ -142,7 +120,7 @@ def outcome(of_method: Sequence[dict[str, Any]], measured: pa.Table, settings: d
         "diverged": len(of_method) - len(rows),
         "settings": settings,
         "values": {name: [row[column] for row in rows] for name, column in VALUES.items()},
-        "settled": comparison.settled(curves["cost"], limit, episodes).tolist(),
+        "settled": settled(curves["cost"], limit, episodes).tolist(),
         "curves": {name: condensed(curve) for name, curve in curves.items()},
     }
 

@@ -1,31 +1,47 @@
-"""What the results of comparison.py say, as tables in Markdown: limits side by side, all cells together, pairs."""
+"""What the cells say, as tables in Markdown: each one's, limits side by side, all cells together."""
 
 import re
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-from comparison import PAIR_SEEDS
-from comparison_cells import DEFAULT
-from comparison_sweeps import VALUES
 
-from marvel_jax.config.hyper import OfflineName, OnlineName
-from marvel_jax.config.run import find_task
-from marvel_jax.report import comparison, comparison_files
-from marvel_jax.report.statistics import interquartile_mean, stratified_interval
+from comparison.design import DEFAULT
+from comparison.sweeps import VALUES
+from marvel_jax.config.tasks import find_task
+from marvel_jax.report import comparison_table
+from marvel_jax.report.comparison import Entry, compare
+from marvel_jax.report.statistics import stratified_interval
 
 
-def entry_of(cell: dict[str, Any], method: str) -> comparison.Entry:
+def header(*columns: str) -> list[str]:
+    """The first two lines of a table."""
+    return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+
+
+def entries_of(cell: dict[str, Any]) -> list[Entry]:
+    """A cell's methods, to be compared."""
+    return [entry_of(cell, method) for method in cell["methods"]]
+
+
+def entry_of(cell: dict[str, Any], method: str) -> Entry:
+    """One of a cell's methods, to be compared."""
     found = cell["methods"][method]
     values = {name: np.asarray(found["values"][name]) for name in VALUES} | {"settled": np.asarray(found["settled"])}
-    return comparison.Entry(
-        method, cell["task"], cell["cost_limit"], cell["episodes"], tuple(found["seeds"]), values, {}
+    return Entry(
+        label=method,
+        task=cell["task"],
+        cost_limit=cell["cost_limit"],
+        episodes=cell["episodes"],
+        seeds=tuple(found["seeds"]),
+        values=values,
+        curves={},
     )
 
 
 def notes(cells: dict[str, Any]) -> str:
-    """What the tables of cells cannot say: where this project's methods have what is no longer their default, and which
-    machine made them, since on another kind the same seeds have other offline policies."""
+    """What the tables of cells cannot say: where this project's methods have other settings than their defaults, and
+    which machine made them, since on another kind the same seeds have other offline policies."""
     then = _grouped(cells, lambda cell: [f"{k} {value:g}" for k, value in cell["methods"][DEFAULT]["settings"].items()])
     lines = [f"{DEFAULT} and its variants have {what} in {where}: the default then." for what, where in then.items()]
     machines = _grouped(cells, lambda cell: [cell["machine"]["cpu"].strip(), cell["machine"]["device"]])
@@ -53,7 +69,7 @@ def limits(cells: dict[str, Any]) -> str:
             continue
         lines += [f"\n## {task}, {start} starts\n"]
         titles = (f"limit {cell['cost_limit']:g}" for cell in chosen)
-        lines += _header("method", *titles)
+        lines += header("method", *titles)
         columns = [_short_rows(cell) for cell in chosen]
         for name in (name for name in columns[0] if all(name in column for column in columns)):
             lines.append(f"| {name} | {' | '.join(column[name] for column in columns)} |")
@@ -63,8 +79,8 @@ def limits(cells: dict[str, Any]) -> str:
 
 def _short_rows(cell: dict[str, Any]) -> dict[str, str]:
     """What `limits` says of the policies that a cell starts from, and of each of its methods."""
-    result = comparison.compare([entry_of(cell, method) for method in cell["methods"]])
-    rows = [comparison_files.cells(row) for row in result["entries"]]
+    result = compare(entries_of(cell))
+    rows = [comparison_table.cells(row) for row in result["entries"]]
     found = {"start": rows[0]["start: reward / cost"]}
     for row, entry in zip(rows, result["entries"], strict=True):
         cost = re.sub(r" \[.*?\]", "", row["final cost"])
@@ -83,11 +99,8 @@ def overall(cells: dict[str, Any]) -> str:
             chosen = {part: cell for part, cell in of_start.items() if cell["cost_limit"] in each}
             shown = ", ".join(f"{limit:g}" for limit in each)
             lines += [f"\n## {start} starts, cost limit {shown}\n", f"{', '.join(chosen)}\n", *_together(chosen)]
-        lines += [
-            f"\n## {start} starts, differences from {DEFAULT}\n",
-            f"{', '.join(of_start)}\n",
-            *_differences(of_start),
-        ]
+        lines += [f"\n## {start} starts, differences from {DEFAULT}\n", f"{', '.join(of_start)}\n"]
+        lines += _differences(of_start)
         lines += notes(of_start).splitlines()
     return "\n".join(lines) + "\n"
 
@@ -98,17 +111,13 @@ def _everywhere(cells: dict[str, Any]) -> list[str]:
     return [name for name in next(iter(cells.values()))["methods"] if name in common]
 
 
-def _shares(entry: comparison.Entry) -> dict[str, np.ndarray]:
+def _shares(entry: Entry) -> dict[str, np.ndarray]:
     """What entries of different tasks and limits can be compared by, `[runs]` each."""
     return {
         "normalized reward": np.asarray(find_task(entry.task).normalized_reward(entry.values["reward"])),
         "cost / limit": entry.values["cost"] / entry.cost_limit,
         "violation / limit": entry.values["violation"] / entry.cost_limit,
     }
-
-
-def _header(*columns: str) -> list[str]:
-    return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
 
 
 def _together(cells: dict[str, Any]) -> list[str]:
@@ -121,7 +130,7 @@ def _together(cells: dict[str, Any]) -> list[str]:
         shown = (f"{center:.2f} [{low:.2f}, {high:.2f}]" for center, low, high in intervals)
         safe, runs = sum(e.safe for e in entries), sum(len(e.seeds) for e in entries)
         rows.append(f"| {method} | {' | '.join(shown)} | {safe} of {runs} |")
-    return [*_header("method", *names, "safe runs"), *rows]
+    return [*header("method", *names, "safe runs"), *rows]
 
 
 def _differences(cells: dict[str, Any]) -> list[str]:
@@ -138,20 +147,4 @@ def _differences(cells: dict[str, Any]) -> list[str]:
             mark = "" if low <= 0 <= high else " ▲" if better else " ▼"
             shown.append(f"{center:+.3f} [{low:+.3f}, {high:+.3f}]{mark}")
         rows.append(f"| {method} | {' | '.join(shown)} |")
-    return [*_header("method", *ours[0]), *rows]
-
-
-def pairs_table(found: dict[str, Any]) -> str:
-    """Final reward / cost by offline and online algorithm."""
-    names = {"offline": get_args(OfflineName), "online": get_args(OnlineName)}
-    lines = [f"# {found['task']}: offline × online, final reward / cost (start → end), method marvel\n"]
-    lines += _header("offline", "start", *names["online"])
-    for offline in names["offline"]:
-        rows = [found["pairs"][f"{offline}, {online}"] for online in names["online"]]
-        cells = [f"{interquartile_mean(r['reward']):.0f} / {interquartile_mean(r['cost']):.1f}" for r in rows]
-        start = f"{interquartile_mean(rows[0]['start_reward']):.0f} / {interquartile_mean(rows[0]['start_cost']):.1f}"
-        lines.append(f"| {offline} | {start} | {' | '.join(cells)} |")
-    lines.append(
-        f"\nInterquartile means of {PAIR_SEEDS} seeds, preset {found['preset']}, cost limit {found['cost_limit']:g}."
-    )
-    return "\n".join(lines) + "\n"
+    return [*header("method", *ours[0]), *rows]

@@ -1,7 +1,7 @@
 """Tables in documents, kept equal to those of the results.
 
-A document says where a table is from, in a comment on the line before it, and comparison_report.py puts the present
-one there:
+A document says where a table is from, in a comment on the line before it, and `python benchmarks/comparison report`
+puts the present one there:
 
     <!-- table: results/comparison/limits.md, BallRun, safe starts -->
 
@@ -11,8 +11,8 @@ The words after the file, if any, are the heading under which the table is; with
 import re
 from pathlib import Path
 
-HERE = Path(__file__).parent
-DOCUMENTS = (HERE.parent / "README.md", *sorted((HERE.parent / "docs").glob("*.md")))
+BENCHMARKS = Path(__file__).resolve().parent.parent
+DOCUMENTS = (BENCHMARKS.parent / "README.md", *sorted((BENCHMARKS.parent / "docs").glob("*.md")))
 _TABLE = r"(?:^\|.*\n)+"
 _SHOWN = re.compile(rf"^<!-- table: ([^,\n]+?)(?:, ([^\n]+))? -->\n({_TABLE})", re.MULTILINE)
 
@@ -27,7 +27,7 @@ def refreshed(text: str) -> str:
 
 
 def _table(file: str, heading: str | None) -> str:
-    text = (HERE / file).read_text()
+    text = (BENCHMARKS / file).read_text()
     if heading:
         under = re.search(rf"^#+ {re.escape(heading)}\n", text, re.MULTILINE)
         if not under:

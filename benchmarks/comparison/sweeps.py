@@ -1,4 +1,4 @@
-"""The sweeps that comparison.py runs: written as TOML, run or gone on with by the command line, and read."""
+"""The sweeps of the comparison: written as TOML, run or gone on with by the command line, and read."""
 
 import json
 import sys
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import common
 import jax
 
 from marvel_jax import cli
@@ -15,13 +14,18 @@ from marvel_jax.runs.metrics import read_table
 from marvel_jax.sweeps.folder import SweepFolder
 
 CHUNK = 8 if jax.default_backend() == "cpu" else 256  # one size everywhere, so that programs compile once for all parts
+ABLATIONS = Path(__file__).resolve().with_name("ablations.py")
 # How a dataset is made for a task that the package ships none of.
 COLLECT = ("--iterations", "100", "--runs", "1", "--limits", "10", "20", "40", "1000")
-FOLDER = common.RESULTS / "comparison"
 # Of a run, the results that are kept: by their names there.
 VALUES = {
-    **{name: name for name in ("reward", "cost", "sampled_reward", "sampled_cost", "violation")},
-    **{"start_reward": "offline_reward", "start_cost": "offline_cost"},
+    "reward": "reward",
+    "cost": "cost",
+    "sampled_reward": "sampled_reward",
+    "sampled_cost": "sampled_cost",
+    "violation": "violation",
+    "start_reward": "offline_reward",
+    "start_cost": "offline_cost",
 }
 
 
@@ -60,10 +64,12 @@ def command(*words: str) -> None:
 
 def runs(task: str, methods: Sequence[str], seeds: int) -> str:
     """The head of a sweep's TOML text."""
-    return f'tasks = ["{task}"]\nmethods = {json.dumps(methods)}\nseeds = {seeds}\n'
+    head = {"tasks": [task], "methods": list(methods), "seeds": seeds, "env_module": str(ABLATIONS)}
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in head.items())
 
 
 def table(values: dict[str, Any], name: str) -> str:
+    """A table of a sweep's TOML text; values are TOML."""
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
 
 

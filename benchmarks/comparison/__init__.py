@@ -1,0 +1,1 @@
+"""Every method from the same offline policies: `python benchmarks/comparison --help`."""
