@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from marvel_envs.tasks import TaskSpec
+from marvel_envs.spec import TaskSpec
 
 with contextlib.redirect_stdout(io.StringIO()):  # Brax imports MJX, which prints that its optional Warp is missing
     from brax.envs.base import Env, State, Wrapper

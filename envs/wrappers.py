@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from marvel_envs.base import Env, State, Wrapper
-from marvel_envs.tasks import TaskSpec
+from marvel_envs.spec import TaskSpec
 
 CostFunction = Callable[[State, jax.Array, State], jax.Array]
 

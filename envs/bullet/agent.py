@@ -11,13 +11,10 @@ class Agent(Protocol):
     Physics is a pytree with `position` and `velocity`, `[2]` or `[3]`, in m and m/s.
 
     Attributes:
-      speed_limit: Of the run task, m/s.
       initial_yaw: Heading at reset, rad.
       recorded_state: What a recording must have of its state, see `marvel_envs.parity`.
     """
 
-    @property
-    def speed_limit(self) -> float: ...
     @property
     def initial_yaw(self) -> float: ...
     @property

@@ -98,7 +98,6 @@ def _limits(ant: BodyState, dt: float) -> Joints:
 class Ant:
     """Four legs; action `[8]` is torques at hip and ankle of each."""
 
-    speed_limit = 1.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 

@@ -126,7 +126,6 @@ def _substep(ball: BallState, action: jax.Array, dt: float, walled: bool) -> Bal
 class Ball:
     """A rolling ball; action `[2]` is the force."""
 
-    speed_limit = 2.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity")
 

@@ -175,7 +175,6 @@ def _wall_contacts(pose: Pose, dt: float):
 class Car:
     """Four driven wheels; action `[2]` is the drive's speed and the steering angle. It drives forwards with −x."""
 
-    speed_limit = 1.5
     initial_yaw = float(np.pi)
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion")
 

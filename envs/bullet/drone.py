@@ -12,7 +12,6 @@ HEIGHT = 0.17  # m, at reset: it stands on the ground
 class Drone:
     """A quadrotor."""
 
-    speed_limit = 1.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 

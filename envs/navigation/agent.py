@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 GRAVITY = 9.81  # m/s²
-SUBSTEPS = 10  # physics steps per control step
 MAGNETIC_FIELD = (0.0, -0.5, 0.0)  # MuJoCo's default, in the world
 
 

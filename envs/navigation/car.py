@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from marvel_envs import constraints, quaternions
-from marvel_envs.navigation.agent import GRAVITY, SUBSTEPS, Footprint, body_sensors
+from marvel_envs.navigation.agent import GRAVITY, Footprint, body_sensors
 from marvel_envs.navigation.soft_contact import soft_contacts
+from marvel_envs.navigation.tasks import PHYSICS_DT, SUBSTEPS
 
 DENSITY = 5.0  # kg/m³
 HEIGHT = 0.1  # m, of the origin at reset
@@ -102,7 +103,7 @@ class CarState(struct.PyTreeNode):
 class Car:
     """An action is the torques of the left and the right wheel, see `Agent`."""
 
-    dt = 0.004
+    dt = PHYSICS_DT["Car"]
     recorded_state = (
         *("position", "quaternion", "linear_velocity", "angular_velocity"),
         *("wheel_speed", "ball_quaternion", "ball_angular_velocity"),

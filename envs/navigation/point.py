@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from marvel_envs import quaternions
-from marvel_envs.navigation.agent import SUBSTEPS, Footprint, body_sensors
+from marvel_envs.navigation.agent import Footprint, body_sensors
+from marvel_envs.navigation.tasks import PHYSICS_DT, SUBSTEPS
 
 HEIGHT = 0.1  # m, of the body's origin
 RADIUS = 0.1  # m, of the sphere around the origin
@@ -51,7 +52,7 @@ class PointState(struct.PyTreeNode):
 class Point:
     """An action is the push along the heading and the wanted turn rate, see `Agent`."""
 
-    dt = 0.002
+    dt = PHYSICS_DT["Point"]
     recorded_state = ("position", "quaternion", "linear_velocity", "angular_velocity")
     footprint = (
         Footprint((0.0, 0.0), (0.0, 0.0), RADIUS),
