@@ -33,7 +33,7 @@ def make(name: str) -> Any:
 
 
 def register(env: Any, check_steps: int = 3) -> None:
-    """Makes an environment known under its `spec.name`, to `make` and to the `marvel` command.
+    """Registers an environment under its `spec.name`, for `make` and the `marvel` command.
 
     Args:
       env: A `SafetyWrapper` (or a `SafetyEnv` of your own).
@@ -54,7 +54,10 @@ def register(env: Any, check_steps: int = 3) -> None:
 
 
 def load_module(where: str) -> None:
-    """Imports a user's module, which registers environments: a file (my_envs.py) or a dotted name. Once only.
+    """Imports a user's module, which registers environments, once.
+
+    Args:
+      where: A file (my_envs.py) or a dotted name.
 
     Raises:
       ValueError: If it cannot be imported; the message says why.

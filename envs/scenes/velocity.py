@@ -28,7 +28,8 @@ def make_scene(env: VelocityEnv) -> Scene:
         return np.stack(positions), np.stack(rotations)
 
     def speed(physics: Any) -> np.ndarray:
-        velocity = np.diff(np.asarray(physics.tracked), axis=0) / env.spec.control_dt
+        moved: np.ndarray = np.diff(np.asarray(physics.tracked), axis=0)
+        velocity = moved / env.spec.control_dt
         velocity = np.concatenate([velocity[:1], velocity])
         return np.linalg.norm(velocity, axis=1) if env.task.planar_speed else velocity[:, 0]
 
