@@ -5,7 +5,7 @@ TASKS, TaskSpec   what each task is, without importing JAX
 task_spec(name)   the spec of a task
 SafetyWrapper     a cost for any Brax environment of your own
 PlaygroundEnv     MuJoCo Playground's environments as Brax ones
-register(env)     makes yours known by name, here and to the `marvel` command
+register(env)     adds an environment of your own, for `make` and the `marvel` command
 FreshReset        wrapper that starts a new episode from a fresh draw whenever one ends
 """
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from marvel_envs.tasks import TaskSpec
+from marvel_envs.spec import TaskSpec
 
 with contextlib.redirect_stdout(io.StringIO()):  # Brax imports MJX, which prints that its optional Warp is missing
     from brax.envs.base import Env, State, Wrapper
@@ -17,8 +17,8 @@ with contextlib.redirect_stdout(io.StringIO()):  # Brax imports MJX, which print
 __all__ = ["Env", "SafetyEnv", "State", "Wrapper"]
 
 
-def exact(method: Callable[..., Any]) -> Callable[..., Any]:
-    """`method` with matrix products in full precision: accelerators' default has too few digits for mechanics."""
+def full_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method` with matrix products in full float32: the default precision of accelerators is too low for mechanics."""
 
     @functools.wraps(method)
     def precise(*inputs: Any, **keywords: Any) -> Any:
@@ -33,7 +33,7 @@ class SafetyEnv(Env):
 
     `reset(rng)` and `step(state, action)` are pure. Beside Brax's fields a state carries
 
-      state.pipeline_state       the task's physics, all of it: a state can be stored and restored
+      state.pipeline_state       the task's physics; complete, so that a state can be stored and restored
       state.info["cost"]         `[]` cost of the last step (also in `state.metrics`)
       state.info["steps"]        `[]` steps since the episode began
       state.info["truncation"]   `[]` 1 when the time limit ended the episode
@@ -43,18 +43,18 @@ class SafetyEnv(Env):
 
     spec: TaskSpec
     recorded_state: tuple[str, ...] = ("position", "linear_velocity", "angular_velocity")
-    """What a recording of the source simulator has of its state; `physics_from_recording` needs it."""
+    """Arrays of a recording that `physics_from_recording` needs."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Whoever calls what computes mechanics, it is `exact`."""
+        """Makes the methods of a subclass that compute mechanics `full_precision`."""
         super().__init_subclass__(**keywords)
         for name in ("initial_physics", "advance", "observe", "outcome", "physics_from_recording"):
             if name in vars(cls):
-                setattr(cls, name, exact(vars(cls)[name]))
+                setattr(cls, name, full_precision(vars(cls)[name]))
 
     @abc.abstractmethod
     def initial_physics(self, rng: jax.Array) -> Any:
-        """One draw of the reset distribution."""
+        """Physics drawn from the reset distribution."""
 
     @abc.abstractmethod
     def advance(self, physics: Any, action: jax.Array) -> Any:
@@ -70,12 +70,15 @@ class SafetyEnv(Env):
 
     @abc.abstractmethod
     def physics_from_recording(self, recording: Any, prior: Any | None = None) -> Any:
-        """Physics from one step's arrays of a recording of the source simulator (see `marvel_envs.parity`).
+        """Physics from one step of a recording of the original simulator (see `marvel_envs.parity`).
 
-        `prior`, if given, is what `advance` made of the state before; it has what the recording does not show.
+        Args:
+          recording: Arrays of the step by name, at least those of `recorded_state`.
+          prior: What `advance` computed for the same step, if known: source of what the recording does not have.
         """
 
     def reset(self, rng: jax.Array) -> State:
+        """The first state of an episode, drawn from the reset distribution."""
         return self.reset_to(self.initial_physics(rng))
 
     def reset_to(self, physics: Any) -> State:
@@ -91,6 +94,7 @@ class SafetyEnv(Env):
         )
 
     def step(self, state: State, action: jax.Array) -> State:
+        """The state one control step later; `action` `[action_size]` is clipped to [−1, 1]."""
         action = jnp.clip(action, -1.0, 1.0)
         physics = self.advance(state.pipeline_state, action)
         outcome = self.outcome(state.pipeline_state, action, physics)
@@ -109,12 +113,15 @@ class SafetyEnv(Env):
 
     @property
     def observation_size(self) -> int:
+        """Length of an observation."""
         return self.spec.observation_size
 
     @property
     def action_size(self) -> int:
+        """Length of an action."""
         return self.spec.action_size
 
     @property
     def backend(self) -> str:
+        """Whose physics it is: this package's."""
         return "marvel"

@@ -19,7 +19,7 @@ from flax import struct
 from jax.custom_batching import custom_vmap
 from marvel_envs import linear_algebra
 
-NEWTON_STEPS = 8  # at most: for some states of some bodies; most settle in three
+NEWTON_STEPS = 8  # at most; three are enough for most states
 
 
 class Rows(struct.PyTreeNode):
@@ -41,7 +41,7 @@ class Rows(struct.PyTreeNode):
 
 
 class _Problem(struct.PyTreeNode):
-    """What `solve` is given but for the start."""
+    """The arguments of `solve` except for the start."""
 
     mass: jax.Array
     force: jax.Array
@@ -49,12 +49,12 @@ class _Problem(struct.PyTreeNode):
 
 
 class _Iterate(struct.PyTreeNode):
-    """Where Newton's method is: accelerations a, pull = M·a − f, slack = J·a − a*, and whether it is done."""
+    """An iterate of Newton's method: accelerations a, M·a − f, J·a − a*, whether it is the last, and its number."""
 
     acceleration: jax.Array
-    pull: jax.Array
+    residual: jax.Array
     slack: jax.Array
-    settled: jax.Array
+    finished: jax.Array
     steps: jax.Array
 
 
@@ -65,7 +65,7 @@ def solve(mass: jax.Array, force: jax.Array, rows: Rows, start: jax.Array) -> ja
       mass: `[d, d]` mass matrix.
       force: `[d]` generalized forces without those of the constraints.
       rows: The constraints.
-      start: `[d]` where to start looking.
+      start: `[d]` first guess.
     """
     problem = _Problem(mass, force, rows)
     slack = rows.jacobian @ start - rows.target
@@ -73,28 +73,28 @@ def solve(mass: jax.Array, force: jax.Array, rows: Rows, start: jax.Array) -> ja
     return _remaining_steps(problem, _newton(problem, first)).acceleration
 
 
-def _until_settled(problem: _Problem, iterate: _Iterate) -> _Iterate:
-    return jax.lax.while_loop(lambda at: ~at.settled, lambda at: _newton(problem, at), iterate)
+def _until_finished(problem: _Problem, iterate: _Iterate) -> _Iterate:
+    return jax.lax.while_loop(lambda at: ~at.finished, lambda at: _newton(problem, at), iterate)
 
 
-_remaining_steps = custom_vmap(_until_settled)
+_remaining_steps = custom_vmap(_until_finished)
 
 
 @_remaining_steps.def_vmap
 def _remaining_steps_of_batch(size: int, batched: Any, problem: _Problem, iterate: _Iterate) -> tuple[_Iterate, Any]:
-    """Most of a batch settle in the first step: the others are taken out, a quarter of the batch at a time."""
+    """Iterates only what is unfinished, a quarter of the batch at a time: most finish in the first step."""
     problem, iterate = jax.tree.map(
         lambda x, has: x if has else jnp.broadcast_to(x, (size, *x.shape)), (problem, iterate), tuple(batched)
     )
     share = -(-size // 4)
 
     def some(iterate: _Iterate) -> _Iterate:
-        (which,) = jnp.nonzero(~iterate.settled, size=share, fill_value=size)
+        (which,) = jnp.nonzero(~iterate.finished, size=share, fill_value=size)
         taken = jax.tree.map(lambda x: x.at[which].get(mode="clip"), (problem, iterate))
-        done = jax.vmap(_until_settled)(*taken)
+        done = jax.vmap(_until_finished)(*taken)
         return jax.tree.map(lambda old, new: old.at[which].set(new, mode="drop"), iterate, done)
 
-    result = jax.lax.while_loop(lambda at: ~jnp.all(at.settled), some, iterate)
+    result = jax.lax.while_loop(lambda at: ~jnp.all(at.finished), some, iterate)
     return result, jax.tree.map(lambda _: True, result)
 
 
@@ -102,17 +102,17 @@ def _newton(problem: _Problem, at: _Iterate) -> _Iterate:
     """One step, with a line search."""
     rows = problem.rows
     active = jnp.where(at.slack < 0, rows.stiffness, 0.0)
-    gradient = at.pull + (active * at.slack) @ rows.jacobian
+    gradient = at.residual + (active * at.slack) @ rows.jacobian
     hessian = problem.mass + rows.jacobian.T @ (active[:, None] * rows.jacobian)
     step = -linear_algebra.solve(hessian, gradient)
-    change, pull_change = rows.jacobian @ step, problem.mass @ step
-    # How far to go: from the full step, one step of Newton's method on the parabolas along it.
-    further = at.slack + change
-    touching = jnp.where(further < 0, rows.stiffness, 0.0) * change
-    slope = (at.pull + pull_change) @ step + touching @ further
-    curvature = pull_change @ step + touching @ change
+    change, residual_change = rows.jacobian @ step, problem.mass @ step
+    # Step length: one step of Newton's method on the objective along the line, starting at length 1.
+    next_slack = at.slack + change
+    touching = jnp.where(next_slack < 0, rows.stiffness, 0.0) * change
+    slope = (at.residual + residual_change) @ step + touching @ next_slack
+    curvature = residual_change @ step + touching @ change
     length = 1 - slope / jnp.maximum(curvature, 1e-30)
-    # Between changes of the active rows the objective is a parabola, and a whole step ends in its minimum.
-    settled = jnp.all((at.slack < 0) == (further < 0)) | (at.steps + 1 >= NEWTON_STEPS)
-    moved = at.acceleration + length * step, at.pull + length * pull_change, at.slack + length * change
-    return _Iterate(*moved, settled, at.steps + 1)
+    # With the same active rows at both ends the objective is a parabola, whose minimum a full step reaches.
+    finished = jnp.all((at.slack < 0) == (next_slack < 0)) | (at.steps + 1 >= NEWTON_STEPS)
+    moved = at.acceleration + length * step, at.residual + length * residual_change, at.slack + length * change
+    return _Iterate(*moved, finished, at.steps + 1)

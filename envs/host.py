@@ -40,7 +40,17 @@ _FIELDS = (("observation", "o"), ("final_observation", "o"), ("action", "a"), ("
 
 
 class HostVector:
-    """`count` environments in `workers` processes (as many as there are cores, unless given).
+    """`count` environments in worker processes.
+
+    Args:
+      simulator: A key of `simulators.PACKAGES`.
+      name: The simulator's own name of the environment.
+      count: How many environments.
+      workers: How many processes; None is one per core.
+
+    Attributes:
+      sizes: Lengths of observations and actions.
+      count: How many environments.
 
     Raises:
       ValueError: If the simulator is unknown, not installed, or has no such environment.
@@ -116,7 +126,7 @@ def _arrays(buffers: dict[str, Any], count: int) -> dict[str, np.ndarray]:
 
 
 def _sizes(context: Any, simulator: str, name: str) -> tuple[int, int]:
-    """Lengths of observations and actions, found out in a process of its own: simulators stay out of this one."""
+    """Lengths of observations and actions, measured in another process: this one imports no simulator."""
     here, there = context.Pipe()
     process = context.Process(target=_measure, args=(there, simulator, name), daemon=True)
     process.start()
@@ -132,7 +142,7 @@ def _sizes(context: Any, simulator: str, name: str) -> tuple[int, int]:
 
 
 def _quiet() -> None:
-    """Simulators print when imported; standard output may be somebody's JSON."""
+    """Discards standard output: simulators print when imported, and a command may print JSON there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -145,7 +155,7 @@ def _measure(pipe: Any, simulator: str, name: str) -> None:
 
 
 def _work(pipe: Any, simulator: str, name: str, buffers: Any, count: int, first: int, share: int) -> None:
-    """A worker's life: makes its environments, then steps and resets them as told until the pipe closes."""
+    """Runs in a worker process: makes its environments, then resets and steps them until the pipe closes."""
     _quiet()
     rows = range(first, first + share)
     try:

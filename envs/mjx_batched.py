@@ -1,14 +1,14 @@
-"""The parts of MJX that do not suit large batches on a CPU, as they suit them.
+"""Replacements for parts of MJX that are slow for large batches on a CPU.
 
 Constraints: MJX's solver loops until the last environment of a batch has converged, in up to 100 steps of up to 50 line
-searches, which takes ten times as long as all the rest. The problem here is the same (see `marvel_envs.constraints`),
-and so is its one minimum.
+searches, which takes ten times as long as all the rest. `marvel_envs.constraints` solves the same problem, whose
+minimum is unique.
 
-Factorization: MJX calls LAPACK, which takes the matrices of a batch one after another, and two such calls at once can
-wait for each other for ever (those of implicit damping, of 1,024 HalfCheetahs on two cores with jax 0.10.2).
+Factorization: MJX calls LAPACK, which takes the matrices of a batch one after another. Two such calls at once can
+deadlock (seen with implicit damping, 1,024 HalfCheetahs on two cores, jax 0.10.2).
 
-Contacts: MJX has one for each that could ever be, of which few are. Only the deepest are kept, and which joints move
-a body is looked up rather than found by walking the tree for every contact.
+Contacts: MJX has one for every possible pair of geoms. Here only the deepest are kept, and a table tells which joints
+move a body, where MJX walks the tree for every contact.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -74,10 +74,10 @@ def _moved_by(model: mjx.Model) -> np.ndarray:
 
 @contextlib.contextmanager
 def installed(model: mujoco.MjModel, contacts: int) -> Iterator[None]:
-    """While it is open, MJX steps traced in this process use what this module has, where it fits the model.
+    """A context in which MJX, when traced, uses this module's functions where they fit the model.
 
     Args:
-      model: The model.
+      model: Of the steps that are traced.
       contacts: How many contacts of each kind (with and without friction) are kept.
     """
     limits = {"max_contact_points": contacts}
@@ -86,7 +86,7 @@ def installed(model: mujoco.MjModel, contacts: int) -> Iterator[None]:
         def replace(module: Any, name: str, new: Any) -> None:
             patches.enter_context(mock.patch.object(module, name, new))
 
-        # (MJX would read the limit from the model's file, where a model with other numbers has it in the wrong place.)
+        # MJX reads the limit from the model's custom numbers, and takes the wrong one if the model has several.
         replace(collision_driver, "_numeric", lambda _, name: limits.get(name, -1))
         replace(support, "jac", jac)
         if model.neq == 0 and not (model.dof_frictionloss > 0).any() and not (model.tendon_frictionloss > 0).any():

@@ -31,10 +31,13 @@ def gymnasium_xml(file: str) -> str:
 def load_model(xml: str) -> mujoco.MjModel:
     """A model that behaves under the installed MuJoCo as `xml` did under MuJoCo 2.3, for which it was written.
 
-    Three things changed. A contact's margin is now the sum of its geoms' margins and was the larger one; all geoms of
-    Gymnasium's models have the same, so half of it is the old margin. And collisions of predefined pairs only, which
-    Swimmer asks for without defining any, are no longer an option: contacts are switched off instead. And the total
-    mass is set after loading, where newer versions want it.
+    Three things differ:
+
+    - A contact's margin is the sum of its geoms' margins; in 2.3 it was the larger one. All geoms of one of
+      Gymnasium's models have the same margin, so it is halved.
+    - "Collisions of predefined pairs only" is no option. Swimmer asks for it and defines no pair: contacts are
+      switched off.
+    - The total mass cannot be set in the file. It is set after loading.
     """
     predefined = 'collision="predefined" '
     total_mass = re.search(r'settotalmass="([\d.]+)"', xml)

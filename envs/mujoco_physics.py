@@ -22,7 +22,7 @@ mjx_contact.install()
 
 
 class MujocoState(struct.PyTreeNode):
-    """Physics of one articulated body; all of it, so a state can be stored and restored.
+    """Physics of one articulated body; complete, so that a state can be stored and restored.
 
     Attributes:
       qpos: `[nq]` generalized positions.

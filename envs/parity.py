@@ -138,7 +138,7 @@ def replay_errors(
     episode = recording["episode"]
     last = {e: np.flatnonzero(episode == e)[-1] for e in np.unique(episode)}
     starts = np.concatenate([np.flatnonzero(episode == e)[::START_EVERY] for e in last])
-    room = np.array([last[episode[start]] - start + 1 for start in starts])
+    remaining = np.array([last[episode[start]] - start + 1 for start in starts])
 
     @jax.jit
     def step(physics: Any, action: jax.Array) -> tuple[Any, jax.Array]:
@@ -154,17 +154,15 @@ def replay_errors(
         size = size + np.abs(recording["reward"][rows])
         travelled = travelled + np.linalg.norm(recording["next_position"][rows] - recording["position"][rows], axis=1)
         if done in horizons:
-            used = (room >= done) & (travelled > STANDSTILL)
+            used = (remaining >= done) & (travelled > STANDSTILL)
             speed = travelled / (done * env.spec.control_dt)
-            gap = _distance(physics.position, recording["next_position"][rows])
-            velocity_gap = _distance(physics.velocity, recording["next_linear_velocity"][rows])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                errors = {
-                    "position": gap / travelled,
-                    "velocity": velocity_gap / speed,
-                    "return": np.abs(total - recorded) / size,
-                }
-            found[done] = {name: error[used] for name, error in errors.items()}, episode[starts[used]]
+            gaps = {
+                "position": (_distance(physics.position, recording["next_position"][rows]), travelled),
+                "velocity": (_distance(physics.velocity, recording["next_linear_velocity"][rows]), speed),
+                "return": (np.abs(total - recorded), size),
+            }
+            errors = {name: gap[used] / unit[used] for name, (gap, unit) in gaps.items()}
+            found[done] = errors, episode[starts[used]]
     return found
 
 

@@ -30,9 +30,11 @@ class PlaygroundEnv(Env):
         return State(pipeline_state=state, obs=observed, reward=reward, done=done, metrics={}, info={})
 
     def reset(self, rng: jax.Array) -> State:
+        """The first state of an episode."""
         return self._state(self.env.reset(rng))
 
     def step(self, state: State, action: jax.Array) -> State:
+        """The state one control step later, under an action `[action_size]`."""
         after = self._state(self.env.step(state.pipeline_state, action))
         return after.replace(  # pyright: ignore[reportAttributeAccessIssue]
             metrics={**state.metrics}, info={**state.info}
@@ -40,12 +42,14 @@ class PlaygroundEnv(Env):
 
     @property
     def observation_size(self) -> int:
+        """Length of the observed vector."""
         sizes = self.env.observation_size
         size = sizes[self.observation] if isinstance(sizes, dict) else sizes
         return size[0] if isinstance(size, tuple) else size
 
     @property
     def action_size(self) -> int:
+        """Length of an action."""
         return self.env.action_size
 
     @property
@@ -55,4 +59,5 @@ class PlaygroundEnv(Env):
 
     @property
     def backend(self) -> str:
+        """Whose physics it is."""
         return "playground"

@@ -9,6 +9,12 @@ from typing import Any
 import jax
 from marvel_envs.tasks import TASKS, task_spec
 
+# The modules whose `make` returns a family's environments.
+_FAMILIES = {
+    "bullet": "marvel_envs.bullet.env",
+    "velocity": "marvel_envs.velocity",
+    "navigation": "marvel_envs.navigation.env",
+}
 _REGISTERED: dict[str, Any] = {}
 _LOADED: dict[str, Any] = {}
 
@@ -19,25 +25,15 @@ def make(name: str) -> Any:
     Raises:
       ValueError: If there is no such task; the message has the nearest name.
     """
-    name = task_spec(name).name
+    spec = task_spec(name)
     if name in _REGISTERED:
         return _REGISTERED[name]
     # Imported when first made, so that a ball does not wait for MuJoCo.
-    if name.endswith("Velocity"):
-        from marvel_envs.velocity import VelocityEnv
-
-        return VelocityEnv(name)
-    if name.endswith("1"):
-        from marvel_envs.navigation.env import make as make_navigation
-
-        return make_navigation(name)
-    from marvel_envs.bullet.env import make as make_bullet
-
-    return make_bullet(name)
+    return importlib.import_module(_FAMILIES[spec.family]).make(name)
 
 
 def register(env: Any, check_steps: int = 3) -> None:
-    """Makes an environment known under its `spec.name`, to `make` and to the `marvel` command.
+    """Registers an environment under its `spec.name`, for `make` and the `marvel` command.
 
     Args:
       env: A `SafetyWrapper` (or a `SafetyEnv` of your own).
@@ -58,7 +54,10 @@ def register(env: Any, check_steps: int = 3) -> None:
 
 
 def load_module(where: str) -> None:
-    """Imports a user's module, which registers environments: a file (my_envs.py) or a dotted name. Once only.
+    """Imports a user's module, which registers environments, once.
+
+    Args:
+      where: A file (my_envs.py) or a dotted name.
 
     Raises:
       ValueError: If it cannot be imported; the message says why.

@@ -1,11 +1,11 @@
-"""The real simulators, as they are: Safety-Gymnasium 1.0.0 and Bullet-Safety-Gym 1.4.0.
+"""The real simulators: Safety-Gymnasium 1.0.0 and Bullet-Safety-Gym 1.4.0.
 
     import marvel_envs.simulators  # first: prepares what follows
     import safety_gymnasium
 
-Safety-Gymnasium was written for Python below 3.11 and MuJoCo 2.3. Importing this module hooks its import (and nothing
-else's) to mend, in memory, the three things that no longer work; each `_mend_…` says what and why.
-`open_simulator` gives one environment of either simulator behind one interface.
+Safety-Gymnasium was written for Python below 3.11 and MuJoCo 2.3. Importing this module hooks the import of
+Safety-Gymnasium, and of nothing else, to patch in memory three things that fail with newer versions: `_array_defaults`
+and each `_patch_…` say what and why. `HostEnv` is one environment of either simulator behind one interface.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportMissingImports=false
@@ -38,7 +38,7 @@ class HostEnv:
       name: The simulator's own name, such as "SafetyBallCircle-v0".
 
     Attributes:
-      env: The simulator's own environment, wrapped as it came.
+      env: The simulator's own environment.
       action_scale: Actions of ±1 here are this much there.
 
     Raises:
@@ -78,6 +78,7 @@ class HostEnv:
         return np.asarray(observation), float(reward), float(cost), bool(terminated), bool(truncated)
 
     def close(self) -> None:
+        """Ends the simulator's environment."""
         self.env.close()
 
 
@@ -94,7 +95,7 @@ def require(simulator: str) -> str:
     return simulator
 
 
-# --- What no longer works in Safety-Gymnasium ----------------------------------------------------------------------
+# --- Patches of Safety-Gymnasium ----------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -118,7 +119,7 @@ def _array_defaults() -> Iterator[None]:
         dataclasses.dataclass = original
 
 
-def _mend_joint_lookup(module: Any) -> None:
+def _patch_joint_lookup(module: Any) -> None:
     """Car and ant agents look a joint up by a one-element array; MuJoCo 3 wants a number."""
     import mujoco
 
@@ -139,7 +140,7 @@ def _mend_joint_lookup(module: Any) -> None:
     agent._init_jnt_sensors = init_joint_sensors
 
 
-def _mend_models(_: Any) -> None:
+def _patch_models(_: Any) -> None:
     """Velocity tasks load Gymnasium's files, which MuJoCo 3 refuses (Swimmer) or reads otherwise (contact margins).
 
     Only Safety-Gymnasium's environments are given `load_model`; Gymnasium's own stay as they are.
@@ -160,14 +161,14 @@ def _mend_models(_: Any) -> None:
     MujocoEnv._initialize_simulation = initialize
 
 
-_MENDED: dict[str, Callable[[Any], None]] = {
-    "safety_gymnasium.bases.base_agent": _mend_joint_lookup,
-    "safety_gymnasium": _mend_models,
+_PATCHES: dict[str, Callable[[Any], None]] = {
+    "safety_gymnasium.bases.base_agent": _patch_joint_lookup,
+    "safety_gymnasium": _patch_models,
 }
 
 
 class _Loader(importlib.abc.Loader):
-    """Runs a module of Safety-Gymnasium under `_array_defaults`, then mends it."""
+    """Runs a module of Safety-Gymnasium under `_array_defaults`, then patches it."""
 
     def __init__(self, loader: Any):
         self.loader = loader
@@ -178,14 +179,14 @@ class _Loader(importlib.abc.Loader):
     def exec_module(self, module: Any) -> None:
         with _array_defaults():
             self.loader.exec_module(module)
-        _MENDED.get(module.__name__, lambda _: None)(module)
+        _PATCHES.get(module.__name__, lambda _: None)(module)
 
     def __getattr__(self, name: str) -> Any:  # resources and the like
         return getattr(self.loader, name)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds Safety-Gymnasium's modules where they are, and has `_Loader` load them."""
+    """Finds Safety-Gymnasium's modules where they are, to be loaded by `_Loader`."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if fullname.partition(".")[0] != "safety_gymnasium":

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from marvel_envs.base import Env, State, Wrapper
-from marvel_envs.tasks import TaskSpec
+from marvel_envs.spec import TaskSpec
 
 CostFunction = Callable[[State, jax.Array, State], jax.Array]
 
 
 class SafetyWrapper(Wrapper):
-    """Any Brax environment with a cost: what the learning code needs of an environment, around one that you have.
+    """Gives any Brax environment a cost, a time limit and a spec.
 
         env = SafetyWrapper(brax.envs.get_environment("ant"), cost_fn, cost_limit=25.0)
 
@@ -67,6 +67,7 @@ class SafetyWrapper(Wrapper):
             raise ValueError(f"The cost function must return one number per step, shape (); got {cost}.")
 
     def reset(self, rng: jax.Array) -> State:
+        """The first state of an episode, with cost 0."""
         state = self.env.reset(rng)
         zero = jnp.zeros(())
         outcome = {"cost": zero, "steps": zero, "truncation": zero, "termination": zero}
@@ -75,6 +76,7 @@ class SafetyWrapper(Wrapper):
         )
 
     def step(self, state: State, action: jax.Array) -> State:
+        """The state one step later, with its cost; `action` `[action_size]` is clipped to [−1, 1]."""
         action = jnp.clip(action, -1.0, 1.0)
         after = self.env.step(state, action)
         cost = jnp.asarray(self.cost_fn(state, action, after), jnp.float32)
@@ -90,6 +92,7 @@ class SafetyWrapper(Wrapper):
 
     @property
     def observation_size(self) -> int:
+        """Length of an observation."""
         return self.spec.observation_size
 
     def check(self, key: jax.Array, steps: int = 20) -> None:
@@ -124,24 +127,26 @@ def _traced(what: str, function: Callable, *arguments):
         raise ValueError(f"{what} cannot be traced by jax.jit: {first_line}") from error
 
 
-# What a step leaves behind, as opposed to what the next episode starts with.
+# Of the last step, kept when the next episode starts.
 _OUTCOME = ("cost", "truncation", "termination")
 
 
 class FreshReset(Wrapper):
     """Starts a new episode from a *fresh* draw of the reset distribution whenever one ends.
 
-    (Brax's own auto-reset returns to the same first state for ever.) The observation of the step that ended the
+    Brax's own auto-reset returns to the same first state every time. The observation of the step that ended the
     episode stays available in `state.info["final_observation"]`, which is what a transition must store.
     """
 
     def reset(self, rng: jax.Array) -> State:
+        """The first state of an episode, with the key of the next one."""
         rng, first = jax.random.split(rng)
         state = self.env.reset(first)
         state.info.update(rng=rng, final_observation=state.obs)
         return state
 
     def step(self, state: State, action: jax.Array) -> State:
+        """The state one step later; where the episode ended, with physics and observation of a new one."""
         rng, fresh = jax.random.split(state.info["rng"])
         info = {k: v for k, v in state.info.items() if k not in ("rng", "final_observation")}
         stepped = self.env.step(state.replace(info=info), action)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,5 +1,6 @@
 """Bullet-Safety-Gym's agents and tasks, with Bullet's own multibody dynamics written for accelerators.
 
+tasks        the table of tasks, as data
 env          the tasks: an agent circles, or runs
 agent        what a task needs of an agent
 ball, car, drone, ant

@@ -1,7 +1,7 @@
 """The ant agent: MuJoCo's four-legged ant as Bullet reads it, driven by torques at its hinges.
 
-Masses, inertias and lengths are the model's (as Bullet computes them), all else Bullet's: one step from a recorded
-state is the recorded next one to rounding.
+Masses, inertias and lengths are the model's (as Bullet computes them), all else is Bullet's. A step from a recorded
+state gives the recorded next state up to rounding.
 """
 
 import jax
@@ -26,17 +26,13 @@ _LEG_INERTIA, _FOOT_INERTIA = (0.16394, 0.16394, 0.252698), (0.526318, 0.526318,
 def _links() -> list[Link]:
     links = [Link("torso", 65.44984694978736, (1.636246, 1.636246, 1.636246))]
     for k, (x, y) in enumerate(_CORNERS):
-        leg, half = len(links), (0.1 * x, 0.1 * y, 0.0)
+        leg, half, foot = len(links), (0.1 * x, 0.1 * y, 0.0), (0.2 * x, 0.2 * y, 0.0)
         # The ankles' axes are not of unit length in the model, and Bullet does not make them so.
         axis = (-1.0, 1.0, 0.0) if x == y else (1.0, 1.0, 0.0)
         links += [
             Link(f"leg {k}", 7.83155043240011, _LEG_INERTIA, parent=0, center=half),
             Link(f"hip {k}", 7.83155043240011, _LEG_INERTIA, leg, half, axis=(0.0, 0.0, 1.0), center=half),
-            Link(
-                *(f"foot {k}", 13.518440423760284, _FOOT_INERTIA, leg + 1, half),
-                axis=axis,
-                center=(0.2 * x, 0.2 * y, 0.0),
-            ),
+            Link(f"foot {k}", 13.518440423760284, _FOOT_INERTIA, leg + 1, half, axis=axis, center=foot),
         ]
     return links
 
@@ -98,17 +94,19 @@ def _limits(ant: BodyState, dt: float) -> Joints:
 class Ant:
     """Four legs; action `[8]` is torques at hip and ankle of each."""
 
-    speed_limit = 1.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 
     def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BodyState:
+        """Physics after a control step at rest, from hinge angles with ±0.1 rad of noise."""
         noise = jax.random.uniform(rng, (8,), minval=-0.1, maxval=0.1)
         ankles = jnp.array([0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0])
         still = TREE.at_rest(jnp.append(position, HEIGHT), yaw, noise + jnp.pi / 2 * ankles)
         return self.advance(still, jnp.zeros(8), dt, substeps, False)
 
     def advance(self, physics: BodyState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BodyState:
+        """Physics after `substeps` steps of `dt` seconds under torques of `TORQUE` · `action` `[8]`."""
+
         def substep(_, ant: BodyState) -> BodyState:
             pose = TREE.pose(ant)
             inverse_mass, force = TREE.dynamics(pose, ant.generalized_velocity)
@@ -127,6 +125,7 @@ class Ant:
         return (2 * ant.joint_angle - LOW - HIGH) / (HIGH - LOW), 0.1 * ant.joint_speed
 
     def observe(self, physics: BodyState, dt: float, walled: bool) -> jax.Array:
+        """`[33]` position, velocities, orientation, hinge angles and speeds, and which feet touch the ground."""
         # Bullet knows which feet touched the ground when its last step began.
         pose = TREE.pose(TREE.backwards(physics, dt))
         up = jnp.array([0.0, 0.0, 1.0])
@@ -145,14 +144,17 @@ class Ant:
         )
 
     def reward(self, action: jax.Array, physics: BodyState, dt: float, walled: bool) -> jax.Array:
+        """`[]` 1 (−1 if fallen) less effort, 2·mean|a·q̇| + 0.1·mean a², and 0.1 per hinge at its limit."""
         angle, speed = self._relative(physics)
         at_limit = jnp.sum(jnp.abs(angle) > 0.99)
         effort = 2.0 * jnp.mean(jnp.abs(action * speed)) + 0.1 * jnp.mean(action**2)
         return jnp.where(self.alive(physics), 1.0, -1.0) - effort - 0.1 * at_limit
 
     def alive(self, physics: BodyState) -> jax.Array:
+        """`[]` whether the torso is higher than `LOWEST`."""
         return physics.position[2] > LOWEST
 
     def from_recording(self, recording, prior: BodyState | None) -> BodyState:
+        """Physics with the hinges of the recorded observation."""
         joints = 2 * jnp.asarray(recording["obs"])[13:29].reshape(8, 2)
         return TREE.from_recording(recording, (joints[:, 0] * (HIGH - LOW) + LOW + HIGH) / 2, 10 * joints[:, 1])

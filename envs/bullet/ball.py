@@ -1,7 +1,7 @@
 """The ball agent: a force in the plane pushes a solid sphere, which rolls, slips and bounces as Bullet has it.
 
-Nothing is fitted: masses and frictions are the model's, all else is Bullet's. A step from a recorded state is the
-recorded next one to rounding, except where the ball touches two walls at once.
+Masses and frictions are the model's, all else is Bullet's. A step from a recorded state gives the recorded next state
+up to rounding, except where the ball touches two walls at once.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ SLOP = 1e-5  # m of penetration that Bullet leaves
 
 
 class BallState(struct.PyTreeNode):
-    """Physics of one ball, in SI units and the world frame; all of it, so a state can be stored and restored.
+    """Physics of one ball, in SI units and the world frame; complete, so that a state can be stored and restored.
 
     Attributes:
       position: `[3]` of the centre.
@@ -35,7 +35,7 @@ class BallState(struct.PyTreeNode):
     angular_velocity: jax.Array
 
 
-class _Touch(NamedTuple):
+class _Surface(NamedTuple):
     """One surface that the ball may touch."""
 
     normal: jax.Array
@@ -45,7 +45,7 @@ class _Touch(NamedTuple):
 
 
 class _Impulses(NamedTuple):
-    """What one contact has given so far: along the normal, about it, and `[2]` along and about its tangents."""
+    """The impulses of one contact so far: along the normal, about it, and `[2]` along and about its tangents."""
 
     normal: jax.Array
     spinning: jax.Array
@@ -53,10 +53,10 @@ class _Impulses(NamedTuple):
     sliding: jax.Array
 
 
-def _surfaces(position: jax.Array, walled: bool) -> list[_Touch]:
+def _surfaces(position: jax.Array, walled: bool) -> list[_Surface]:
     """The ground, and of the octagon the nearest wall and its neighbour: in a corner the ball touches both."""
     up = jnp.array([0.0, 0.0, 1.0])
-    surfaces = [_Touch(up, position[2] - RADIUS, arena.GROUND_FRICTION, GROUND_RESTITUTION)]
+    surfaces = [_Surface(up, position[2] - RADIUS, arena.GROUND_FRICTION, GROUND_RESTITUTION)]
     if walled:
         eighth = jnp.pi / 4
         angle = jnp.arctan2(position[1], position[0])
@@ -64,7 +64,7 @@ def _surfaces(position: jax.Array, walled: bool) -> list[_Touch]:
         for face in (nearest, nearest + jnp.where(angle > nearest, eighth, -eighth)):
             normal = -jnp.stack([jnp.cos(face), jnp.sin(face), jnp.zeros(())])
             distance = arena.WALL_DISTANCE + position @ normal - RADIUS
-            surfaces.append(_Touch(normal, distance, arena.WALL_FRICTION, 0.0))
+            surfaces.append(_Surface(normal, distance, arena.WALL_FRICTION, 0.0))
     return surfaces
 
 
@@ -73,41 +73,41 @@ def _within(vector: jax.Array, bound: jax.Array) -> jax.Array:
     return vector * jnp.minimum(1.0, bound / jnp.sqrt(vector @ vector + 1e-18))
 
 
-def _bounce(velocity: jax.Array, spin: jax.Array, surfaces: list[_Touch], dt: float) -> tuple[jax.Array, jax.Array]:
+def _bounce(velocity: jax.Array, spin: jax.Array, surfaces: list[_Surface], dt: float) -> tuple[jax.Array, jax.Array]:
     """Velocities `[3]` after the contacts' normal, spinning, rolling and sliding impulses, iterated as in Bullet."""
     frames = [jnp.stack([s.normal, *contact.tangents(s.normal)]) for s in surfaces]
     arms = [-RADIUS * s.normal for s in surfaces]
-    leaving = []
+    target_speed = []
     for surface, arm in zip(surfaces, arms, strict=True):
         approach = (velocity + jnp.cross(spin, arm)) @ surface.normal
         rebound = jnp.where(jnp.abs(approach) > REST_SPEED, jnp.maximum(-surface.restitution * approach, 0.0), 0.0)
         depth = surface.distance + SLOP
-        leaving.append(rebound - jnp.where(depth > 0, 1.0, contact.ERP) * depth / dt)
+        target_speed.append(rebound - jnp.where(depth > 0, 1.0, contact.ERP) * depth / dt)
     mass_along = 1.0 / (1.0 / MASS + RADIUS**2 / INERTIA)
 
     def iteration(_, carry):
-        velocity, spin, given = carry
-        given = list(given)
+        velocity, spin, impulses = carry
+        impulses = list(impulses)
         for k, (surface, arm, frame) in enumerate(zip(surfaces, arms, frames, strict=True)):
-            missing = leaving[k] - (velocity + jnp.cross(spin, arm)) @ frame[0]
-            normal = jnp.where(surface.distance < 0, jnp.maximum(given[k].normal + MASS * missing, 0.0), 0.0)
-            velocity = velocity + (normal - given[k].normal) / MASS * frame[0]
-            given[k] = given[k]._replace(normal=normal)
+            missing = target_speed[k] - (velocity + jnp.cross(spin, arm)) @ frame[0]
+            normal = jnp.where(surface.distance < 0, jnp.maximum(impulses[k].normal + MASS * missing, 0.0), 0.0)
+            velocity = velocity + (normal - impulses[k].normal) / MASS * frame[0]
+            impulses[k] = impulses[k]._replace(normal=normal)
         for k, (surface, frame) in enumerate(zip(surfaces, frames, strict=True)):
-            bound = ROLLING_FRICTION * surface.friction * given[k].normal
-            spinning = jnp.clip(given[k].spinning - INERTIA * (spin @ frame[0]), -bound, bound)
-            spin = spin + (spinning - given[k].spinning) / INERTIA * frame[0]
-            rolling = _within(given[k].rolling - INERTIA * (frame[1:] @ spin), bound)
-            spin = spin + (rolling - given[k].rolling) / INERTIA @ frame[1:]
-            given[k] = given[k]._replace(spinning=spinning, rolling=rolling)
+            bound = ROLLING_FRICTION * surface.friction * impulses[k].normal
+            spinning = jnp.clip(impulses[k].spinning - INERTIA * (spin @ frame[0]), -bound, bound)
+            spin = spin + (spinning - impulses[k].spinning) / INERTIA * frame[0]
+            rolling = _within(impulses[k].rolling - INERTIA * (frame[1:] @ spin), bound)
+            spin = spin + (rolling - impulses[k].rolling) / INERTIA @ frame[1:]
+            impulses[k] = impulses[k]._replace(spinning=spinning, rolling=rolling)
         for k, (surface, arm, frame) in enumerate(zip(surfaces, arms, frames, strict=True)):
-            bound = FRICTION * surface.friction * given[k].normal
+            bound = FRICTION * surface.friction * impulses[k].normal
             speed = frame[1:] @ (velocity + jnp.cross(spin, arm))
-            sliding = _within(given[k].sliding - mass_along * speed, bound)
-            impulse = (sliding - given[k].sliding) @ frame[1:]
+            sliding = _within(impulses[k].sliding - mass_along * speed, bound)
+            impulse = (sliding - impulses[k].sliding) @ frame[1:]
             velocity, spin = velocity + impulse / MASS, spin + jnp.cross(arm, impulse) / INERTIA
-            given[k] = given[k]._replace(sliding=sliding)
-        return velocity, spin, given
+            impulses[k] = impulses[k]._replace(sliding=sliding)
+        return velocity, spin, impulses
 
     nothing = _Impulses(jnp.zeros(()), jnp.zeros(()), jnp.zeros(2), jnp.zeros(2))
     start = (velocity, spin, [nothing] * len(surfaces))
@@ -126,24 +126,29 @@ def _substep(ball: BallState, action: jax.Array, dt: float, walled: bool) -> Bal
 class Ball:
     """A rolling ball; action `[2]` is the force."""
 
-    speed_limit = 2.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity")
 
     def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BallState:
+        """Physics at rest on the ground."""
         return BallState(jnp.append(position, RADIUS - SLOP), jnp.zeros(3), jnp.zeros(3))
 
     def advance(self, physics: BallState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BallState:
+        """Physics after `substeps` steps of `dt` seconds under a force of `FORCE` · `action` `[2]`."""
         return jax.lax.fori_loop(0, substeps, lambda _, ball: _substep(ball, action, dt, walled), physics)
 
     def observe(self, physics: BallState, dt: float, walled: bool) -> jax.Array:
+        """`[7]` position and velocity in the plane, and angular velocity."""
         return jnp.concatenate([0.1 * physics.position[:2], 0.2 * physics.velocity[:2], 0.1 * physics.angular_velocity])
 
     def reward(self, action: jax.Array, physics: BallState, dt: float, walled: bool) -> jax.Array:
+        """`[]` −0.5·‖a‖."""
         return -0.5 * jnp.linalg.norm(action)
 
     def alive(self, physics: BallState) -> jax.Array:
+        """`[]` always true."""
         return jnp.array(True)
 
     def from_recording(self, recording, prior: BallState | None) -> BallState:
+        """Physics from a recording, which has all of it."""
         return BallState(*(jnp.asarray(recording[name]) for name in self.recorded_state))

@@ -1,8 +1,8 @@
 """The car agent: MIT's racecar, a multibody of twenty-one links, with Bullet's drive train of gears.
 
 Masses and lengths are the model's, scaled by three; gears, motors, contacts and their order are Bullet's. The gears
-are constraints that five iterations of Bullet's solver do not satisfy, which makes the drive soft: the car takes two
-seconds to its top speed of 3 m/s because of it.
+are constraints that five iterations of Bullet's solver do not satisfy. This makes the drive soft: the car takes two
+seconds to reach its top speed of 3 m/s.
 """
 
 from typing import NamedTuple
@@ -42,14 +42,11 @@ def _axle(name: str, ring: int, x: float, wheels: bool) -> list[Link]:
 
 
 def _front(name: str, hinge: int, side: float) -> list[Link]:
-    turn = (0.0, _Q, 0.0, _Q)
+    """A steering hinge, which is link `hinge`, and its wheel; `side` is 1 on the left, −1 on the right."""
+    turn, center = (0.0, _Q, 0.0, _Q), (0.0, 0.0, -0.0675 * side)
     return [
         Link(f"steering {name}", 0.1, _SMALL, 0, (0.375, 0.3 * side, 0.0), turn, axis=(-1.0, 0.0, 0.0)),
-        Link(
-            *(f"wheel {name}", 0.34055, _WHEEL, hinge, (0.0, 0.0, 0.0), _ROLL),
-            axis=(0.0, 0.0, -1.0),
-            center=(0.0, 0.0, -0.0675 * side),
-        ),
+        Link(f"wheel {name}", 0.34055, _WHEEL, hinge, turn=_ROLL, axis=(0.0, 0.0, -1.0), center=center),
     ]
 
 
@@ -104,7 +101,7 @@ def _unit(hinge: str) -> np.ndarray:
 
 def _joints(car: BodyState, velocity: jax.Array, inverse_mass: jax.Array, action: jax.Array, dt: float) -> Joints:
     """Motors and gears, in Bullet's order."""
-    rows, speeds, bounds, softness = [], [], [], []
+    rows, speeds, bounds, effective_mass = [], [], [], []
     front_ring = _unit("front ring") @ velocity
     for row in _ROWS:
         if isinstance(row, _Gear):
@@ -113,11 +110,11 @@ def _joints(car: BodyState, velocity: jax.Array, inverse_mass: jax.Array, action
             speeds.append(front_ring if row.relative else jnp.zeros(()))
             bounds.append(jnp.inf)
             # Bullet takes the two hinges for two bodies, as if neither moved the other.
-            softness.append(1.0 / (first @ inverse_mass @ first + second @ inverse_mass @ second))
+            effective_mass.append(1.0 / (first @ inverse_mass @ first + second @ inverse_mass @ second))
             continue
         unit = _unit(row)
         rows.append(unit)
-        softness.append(1.0 / (unit @ inverse_mass @ unit))
+        effective_mass.append(1.0 / (unit @ inverse_mass @ unit))
         if row.startswith("steering"):
             missing = STEERING_ANGLE * action[1] - car.joint_angle[TREE.hinge[row]]
             speeds.append(STEERING_GAIN * missing / dt)
@@ -126,7 +123,7 @@ def _joints(car: BodyState, velocity: jax.Array, inverse_mass: jax.Array, action
             speeds.append(DRIVE_SPEED * action[0])
             bounds.append(DRIVE_TORQUE * dt)
     high = jnp.asarray(bounds)
-    return Joints(jnp.asarray(np.array(rows)), jnp.stack(speeds), -high, high, jnp.stack(softness))
+    return Joints(jnp.asarray(np.array(rows)), jnp.stack(speeds), -high, high, jnp.stack(effective_mass))
 
 
 def _wheel_points(pose: Pose, direction: jax.Array) -> jax.Array:
@@ -144,9 +141,8 @@ def _wheel_contacts(pose: Pose, normal: jax.Array, points, distance, active, fri
     # Springs and dampers between wheel and surface, as a share of penetration per step and a compliance.
     total = dt * WHEEL_STIFFNESS + WHEEL_DAMPING
     erp, compliance = dt * WHEEL_STIFFNESS / total, 1.0 / (total * dt)
-    return TREE.contacts(
-        *(pose, WHEELS, points, normal, distance, active, friction * WHEEL_FRICTION), erp=erp, compliance=compliance
-    )
+    frictions = friction * WHEEL_FRICTION
+    return TREE.contacts(pose, WHEELS, points, normal, distance, active, frictions, erp=erp, compliance=compliance)
 
 
 def _ground_contacts(pose: Pose, walled: bool, dt: float):
@@ -175,17 +171,19 @@ def _wall_contacts(pose: Pose, dt: float):
 class Car:
     """Four driven wheels; action `[2]` is the drive's speed and the steering angle. It drives forwards with −x."""
 
-    speed_limit = 1.5
     initial_yaw = float(np.pi)
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion")
 
     def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> BodyState:
+        """Physics after a control step at rest, from hinge angles with ±0.1 rad of noise."""
         still = TREE.at_rest(
             jnp.append(position, HEIGHT), yaw, jax.random.uniform(rng, (JOINTS,), minval=-0.1, maxval=0.1)
         )
         return self.advance(still, jnp.zeros(2), dt, substeps, False)
 
     def advance(self, physics: BodyState, action: jax.Array, dt: float, substeps: int, walled: bool) -> BodyState:
+        """Physics after `substeps` steps of `dt` seconds under one action: speed and steering angle `[2]`."""
+
         def substep(_, car: BodyState) -> BodyState:
             pose = TREE.pose(car)
             inverse_mass, force = TREE.dynamics(pose, car.generalized_velocity)
@@ -199,16 +197,20 @@ class Car:
         return jax.lax.fori_loop(0, substeps, substep, physics)
 
     def observe(self, physics: BodyState, dt: float, walled: bool) -> jax.Array:
+        """`[7]` position and velocity in the plane, sine and cosine of the yaw, and its rate."""
         yaw = quaternions.yaw(physics.quaternion)
         turning = jnp.stack([jnp.sin(yaw), jnp.cos(yaw), 0.1 * physics.angular_velocity[2]])
         return jnp.concatenate([0.1 * physics.position[:2], physics.velocity[:2], turning])
 
     def reward(self, action: jax.Array, physics: BodyState, dt: float, walled: bool) -> jax.Array:
+        """`[]` always 0."""
         return jnp.zeros(())
 
     def alive(self, physics: BodyState) -> jax.Array:
+        """`[]` always true."""
         return jnp.array(True)
 
     def from_recording(self, recording, prior: BodyState | None) -> BodyState:
+        """Physics from a recording, with the hinges of `prior`, or at rest at angle 0."""
         hidden = (jnp.zeros(JOINTS),) * 2 if prior is None else (prior.joint_angle, prior.joint_speed)
         return TREE.from_recording(recording, *hidden)

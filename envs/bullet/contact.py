@@ -2,19 +2,21 @@
 
 Everything is in generalized velocities u `[d]` with inverse mass matrix M⁻¹ `[d, d]`; a row J `[d]` is a relative
 speed J·u. Per iteration Bullet solves all joint constraints (backwards, then forwards, in turn), then all normal
-impulses, then all frictions. Five iterations do not converge, and what they leave is part of the simulated bodies: a
-drive train of gears is soft because of it. So order and step sizes are Bullet's, not just its solution.
+impulses, then all frictions. Five iterations do not converge, and the remaining error is part of the simulated
+bodies: it makes a drive train of gears soft. So the order and the step sizes are Bullet's too.
 
 Source: the sequential impulses of Bullet's multibody solver (Catto 2005; friction on implicit cones), with
 Bullet-Safety-Gym's settings.
 """
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
 ITERATIONS = 5
-ERP = 0.9  # share of a penetration that is removed per step
+ERP = 0.9  # error reduction parameter: share of a penetration that is removed per step
 LIMIT_ERP = 0.2  # the same of hinges beyond their limits
 DEEP = -0.04  # rad: limits that are violated by more only stop the hinge (Bullet's split-impulse threshold)
 
@@ -26,14 +28,14 @@ class Joints(struct.PyTreeNode):
       row: `[m, d]`.
       speed: `[m]` what J·u should be.
       low, high: `[m]` bounds of the impulses.
-      softness: `[m]` impulse per missing speed; None is 1/(J M⁻¹ Jᵀ).
+      effective_mass: `[m]` impulse per missing speed, kg; None is 1/(J M⁻¹ Jᵀ).
     """
 
     row: jax.Array
     speed: jax.Array
     low: jax.Array
     high: jax.Array
-    softness: jax.Array | None = None
+    effective_mass: jax.Array | None = None
 
 
 class Contacts(struct.PyTreeNode):
@@ -45,8 +47,8 @@ class Contacts(struct.PyTreeNode):
       distance: `[n]` of the point from the surface, m; negative if inside.
       active: `[n]` booleans: others are ignored.
       friction: `[n]` Coulomb coefficients.
-      erp: `[n]` share of a penetration that is removed per step.
-      compliance: `[n]` speed that an impulse of 1 gives way by, besides the bodies' own, 1/kg.
+      erp: `[n]` error reduction parameter: share of a penetration that is removed per step.
+      compliance: `[n]` speed that an impulse of 1 N·s adds beside the bodies' own, 1/kg (constraint force mixing).
     """
 
     normal: jax.Array
@@ -75,7 +77,7 @@ def contacts(normal, tangents, distance, active, friction, erp=ERP, compliance=0
     return Contacts(normal, tangents, distance, active, *alike)
 
 
-def _softness(rows: jax.Array, changes: jax.Array, compliance: jax.Array | float = 0.0) -> jax.Array:
+def _effective_mass(rows: jax.Array, changes: jax.Array, compliance: jax.Array | float = 0.0) -> jax.Array:
     return 1.0 / jnp.maximum(jnp.sum(rows * changes, axis=-1) + compliance, 1e-9)
 
 
@@ -83,10 +85,10 @@ def limits(angle: jax.Array, low: jax.Array, high: jax.Array, dt: float) -> tupl
     """Bullet's limits of hinges at angles `[j]`, lower and upper ones.
 
     Returns:
-      `[j, 2]` speeds back into the range that are asked for, and `[j, 2]` whether the limits are violated.
+      `[j, 2]` wanted speeds back into the range, and `[j, 2]` whether the limits are violated.
     """
-    room = jnp.stack([angle - low, high - angle], axis=1)
-    return jnp.where(room > DEEP, -LIMIT_ERP * room / dt, 0.0), room <= 0
+    distance = jnp.stack([angle - low, high - angle], axis=1)
+    return jnp.where(distance > DEEP, -LIMIT_ERP * distance / dt, 0.0), distance <= 0
 
 
 def solve(velocity: jax.Array, inverse_mass: jax.Array, joints: Joints, contacts: Contacts, dt: float) -> jax.Array:
@@ -99,43 +101,78 @@ def solve(velocity: jax.Array, inverse_mass: jax.Array, joints: Joints, contacts
       contacts: Candidate points.
       dt: Seconds of this step.
     """
+    system = _system(inverse_mass, joints, contacts, dt)
     m, n = len(joints.speed), len(contacts.distance)
-    joint_changes, normal_changes = joints.row @ inverse_mass, contacts.normal @ inverse_mass
-    tangent_changes = contacts.tangents @ inverse_mass
-    joint_softness = _softness(joints.row, joint_changes) if joints.softness is None else joints.softness
-    normal_softness = contacts.active * _softness(contacts.normal, normal_changes, contacts.compliance)
-    tangent_softness = _softness(contacts.tangents, tangent_changes)
-    # A point above the surface may come down to it; one inside leaves.
-    leaving = jnp.where(contacts.distance > 0, -1.0, -contacts.erp) * contacts.distance / dt
-
-    def iteration(carry, joint_order):
-        velocity, by_joint, by_normal, by_tangents = carry[0], list(carry[1]), list(carry[2]), list(carry[3])
-        for k in joint_order:
-            missing = joints.speed[k] - joints.row[k] @ velocity
-            impulse = jnp.clip(by_joint[k] + joint_softness[k] * missing, joints.low[k], joints.high[k])
-            velocity = velocity + (impulse - by_joint[k]) * joint_changes[k]
-            by_joint[k] = impulse
-        for k in range(n):
-            missing = leaving[k] - contacts.normal[k] @ velocity - contacts.compliance[k] * by_normal[k]
-            impulse = jnp.maximum(by_normal[k] + normal_softness[k] * missing, 0.0)
-            velocity = velocity + (impulse - by_normal[k]) * normal_changes[k]
-            by_normal[k] = impulse
-        for k in range(n):
-            pair = by_tangents[k] - tangent_softness[k] * (contacts.tangents[k] @ velocity)
-            length = jnp.sqrt(pair @ pair + 1e-18)
-            pair = pair * jnp.minimum(1.0, contacts.friction[k] * by_normal[k] / length)
-            velocity = velocity + (pair - by_tangents[k]) @ tangent_changes[k]
-            by_tangents[k] = pair
-        return velocity, by_joint, by_normal, by_tangents
-
     backwards, forwards = range(m - 1, -1, -1), range(m)
+
+    def two_iterations(_: int, carry: Any) -> Any:
+        return _iteration(system, _iteration(system, carry, backwards), forwards)
+
     carry = (velocity, [jnp.zeros(())] * m, [jnp.zeros(())] * n, [jnp.zeros(2)] * n)
-    carry = jax.lax.fori_loop(0, ITERATIONS // 2, lambda _, c: iteration(iteration(c, backwards), forwards), carry)
-    return iteration(carry, backwards)[0]
+    carry = jax.lax.fori_loop(0, ITERATIONS // 2, two_iterations, carry)
+    return _iteration(system, carry, backwards)[0]
+
+
+class _System(NamedTuple):
+    """What stays the same over iterations: changes of velocity per impulse, and impulses per missing speed."""
+
+    joints: Joints
+    contacts: Contacts
+    joint_change: jax.Array
+    joint_mass: jax.Array
+    normal_change: jax.Array
+    normal_mass: jax.Array
+    tangent_change: jax.Array
+    tangent_mass: jax.Array
+    target_speed: jax.Array
+
+
+def _system(inverse_mass: jax.Array, joints: Joints, contacts: Contacts, dt: float) -> _System:
+    joint_change, normal_change = joints.row @ inverse_mass, contacts.normal @ inverse_mass
+    tangent_change = contacts.tangents @ inverse_mass
+    joint_mass = _effective_mass(joints.row, joint_change) if joints.effective_mass is None else joints.effective_mass
+    normal_mass = contacts.active * _effective_mass(contacts.normal, normal_change, contacts.compliance)
+    tangent_mass = _effective_mass(contacts.tangents, tangent_change)
+    # A point above the surface may come down to it; one inside leaves.
+    target_speed = jnp.where(contacts.distance > 0, -1.0, -contacts.erp) * contacts.distance / dt
+    return _System(
+        joints=joints,
+        contacts=contacts,
+        joint_change=joint_change,
+        joint_mass=joint_mass,
+        normal_change=normal_change,
+        normal_mass=normal_mass,
+        tangent_change=tangent_change,
+        tangent_mass=tangent_mass,
+        target_speed=target_speed,
+    )
+
+
+def _iteration(system: _System, carry: Any, joint_order: range) -> Any:
+    """Velocity and impulses after all joint constraints in the given order, all normals and all frictions."""
+    joints, contacts = system.joints, system.contacts
+    velocity, by_joint, by_normal, by_tangents = carry[0], list(carry[1]), list(carry[2]), list(carry[3])
+    for k in joint_order:
+        missing = joints.speed[k] - joints.row[k] @ velocity
+        impulse = jnp.clip(by_joint[k] + system.joint_mass[k] * missing, joints.low[k], joints.high[k])
+        velocity = velocity + (impulse - by_joint[k]) * system.joint_change[k]
+        by_joint[k] = impulse
+    for k in range(len(by_normal)):
+        missing = system.target_speed[k] - contacts.normal[k] @ velocity - contacts.compliance[k] * by_normal[k]
+        impulse = jnp.maximum(by_normal[k] + system.normal_mass[k] * missing, 0.0)
+        velocity = velocity + (impulse - by_normal[k]) * system.normal_change[k]
+        by_normal[k] = impulse
+    for k in range(len(by_tangents)):
+        pair = by_tangents[k] - system.tangent_mass[k] * (contacts.tangents[k] @ velocity)
+        length = jnp.sqrt(pair @ pair + 1e-18)
+        pair = pair * jnp.minimum(1.0, contacts.friction[k] * by_normal[k] / length)
+        velocity = velocity + (pair - by_tangents[k]) @ system.tangent_change[k]
+        by_tangents[k] = pair
+    return velocity, by_joint, by_normal, by_tangents
 
 
 def creation_order(count: int) -> list[int]:
-    """In which order Bullet's solver has `count` constraints that were created in order 0, 1, ….
+    """The order in which Bullet's solver treats `count` constraints that were created in order 0, 1, ….
 
     It sorts them by island with a quicksort that swaps equal elements; all being equal, this is what comes out.
     """

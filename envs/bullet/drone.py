@@ -12,11 +12,11 @@ HEIGHT = 0.17  # m, at reset: it stands on the ground
 class Drone:
     """A quadrotor."""
 
-    speed_limit = 1.5
     initial_yaw = 0.0
     recorded_state = ("position", "linear_velocity", "angular_velocity", "quaternion", "obs")
 
     def start(self, rng: jax.Array, position: jax.Array, yaw: jax.Array, dt: float, substeps: int) -> DroneState:
+        """Physics at rest on the ground; rotors at random angles, with speeds in their range."""
         # The simulator's rotors go on through a reset at the last episode's speeds, which may be any.
         speed_key, angle_key = jax.random.split(rng)
         near_hover = 1 + ACTION_RANGE * jax.random.uniform(speed_key, (4,), minval=-1.0)
@@ -30,9 +30,11 @@ class Drone:
         )
 
     def advance(self, physics: DroneState, action: jax.Array, dt: float, substeps: int, walled: bool) -> DroneState:
+        """Physics after `substeps` steps of `dt` seconds under rotor speeds `[4]`, see `drone_physics.advance`."""
         return drone_physics.advance(physics, action, dt, substeps, walled)
 
     def observe(self, physics: DroneState, dt: float, walled: bool) -> jax.Array:
+        """`[17]` position, velocity, orientation, angular velocity, and rotor speeds relative to hovering."""
         return jnp.concatenate(
             [
                 0.1 * physics.position,
@@ -44,15 +46,18 @@ class Drone:
         )
 
     def reward(self, action: jax.Array, physics: DroneState, dt: float, walled: bool) -> jax.Array:
+        """`[]` 1 (−10 if tipped over) − 0.01·‖ω‖² − (links that touch the ground)."""
         touches = drone_physics.ground_touches(physics, dt, walled)
         spin = physics.angular_velocity
         return jnp.where(self.alive(physics), 1.0, -10.0) - 0.01 * spin @ spin - touches
 
     def alive(self, physics: DroneState) -> jax.Array:
+        """`[]` whether roll and pitch are within ±90°."""
         roll, pitch = quaternions.roll_pitch(physics.quaternion)
         return (jnp.abs(roll) <= jnp.pi / 2) & (jnp.abs(pitch) <= jnp.pi / 2)
 
     def from_recording(self, recording, prior: DroneState | None) -> DroneState:
+        """Physics with the rotor speeds of the recorded observation, and the rotor angles of `prior`, or 0."""
         rotor_speed = DIRECTIONS * HOVER_SPEED + jnp.asarray(recording["obs"])[13:17] / 2.5e-3
         return DroneState(
             position=jnp.asarray(recording["position"]),

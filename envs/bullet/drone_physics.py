@@ -1,8 +1,8 @@
 """The quadrotor of Bullet-Safety-Gym as one rigid body with four ideal rotor motors, integrated as Bullet does.
 
 Bullet simulates a box with four spinning discs on a multibody tree. Its equations, written out for this one tree, are
-a rigid body with thrust, damping of every link, the rotors' gyroscopic and reaction torques, and contacts. Nothing is
-fitted: masses and lengths are the model's, damping and solver settings Bullet's defaults.
+a rigid body with thrust, damping of every link, the rotors' gyroscopic and reaction torques, and contacts. Masses and
+lengths are the model's, damping and solver settings are Bullet's defaults.
 """
 
 import jax
@@ -50,7 +50,7 @@ _CORNERS = BODY * np.array([[1, 1, -1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]])
 
 
 class DroneState(struct.PyTreeNode):
-    """Physics of one drone in SI units and the world frame; all of it.
+    """Physics of one drone in SI units and the world frame; complete, so that a state can be stored and restored.
 
     Attributes:
       position: `[3]` of the body's origin.

@@ -24,7 +24,7 @@ class Link:
     """One link, in Bullet's frames: the origin is the centre of mass, axes are those of its inertia.
 
     Attributes:
-      name: For people.
+      name: Unique in the tree.
       mass: kg.
       inertia: Diagonal, kg·m².
       parent: Its parent's position in the list; -1 is the base's own entry's parent.
@@ -105,12 +105,12 @@ class Tree:
                 self.moves[k, hinges.index(k)] = 1.0
 
     def at_rest(self, position: jax.Array, yaw: jax.Array, joint_angle: jax.Array) -> BodyState:
-        """Standing still at `position` `[3]`, upright, with given hinge angles `[j]`."""
+        """At rest at `position` `[3]`, upright, with given hinge angles `[j]`."""
         zero = jnp.zeros(3)
         return BodyState(position, quaternions.from_yaw(yaw), zero, zero, joint_angle, jnp.zeros_like(joint_angle))
 
     def from_recording(self, recording, joint_angle: jax.Array, joint_speed: jax.Array) -> BodyState:
-        """A recorded base, with hinges that recordings have elsewhere or not at all."""
+        """The recorded state of the base, with given hinge angles and speeds `[j]`."""
         names = ("position", "quaternion", "linear_velocity", "angular_velocity")
         position, quaternion, velocity, angular_velocity = (jnp.asarray(recording[name]) for name in names)
         return BodyState(position, quaternion, velocity, angular_velocity, joint_angle, joint_speed)

@@ -1,5 +1,6 @@
 """Safety-Gymnasium's navigation tasks: PointGoal1, CarGoal1, PointCircle1 and CarCircle1.
 
+tasks         the table of tasks, as data
 env           the tasks: rewards, costs, goals that are drawn anew
 layout        where things lie at reset
 lidar         what the agent sees of them

@@ -7,18 +7,17 @@ import jax
 import jax.numpy as jnp
 
 GRAVITY = 9.81  # m/s²
-SUBSTEPS = 10  # physics steps per control step
 MAGNETIC_FIELD = (0.0, -0.5, 0.0)  # MuJoCo's default, in the world
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """An agent seen from above, in its own frame: what pushes a vase.
+    """A part of an agent seen from above, in the agent's frame: what pushes a vase.
 
     Attributes:
       center: `(x, y)`, m.
       half_size: `(x, y)` half extents, m.
-      rounding: Radius added all around, m: a disc is a point with rounding.
+      rounding: Radius of the rounded corners, added all around, m: a disc is a point with rounding.
     """
 
     center: tuple[float, float]
@@ -31,26 +30,29 @@ class Agent(Protocol):
 
     Physics is a pytree with `position` `[3]` m, `quaternion` `[4]` (x, y, z, w) and `velocity` `[3]` m/s of its body's
     origin.
-
-    Attributes:
-      dt: Seconds per physics step.
-      recorded_state: What a recording must have of its state, see `marvel_envs.parity`.
-      footprint: What it looks like from above.
     """
 
     @property
-    def dt(self) -> float: ...
+    def dt(self) -> float:
+        """Seconds per physics step."""
+        ...
+
     @property
-    def recorded_state(self) -> tuple[str, ...]: ...
+    def recorded_state(self) -> tuple[str, ...]:
+        """Arrays of a recording that `from_recording` needs, see `marvel_envs.parity`."""
+        ...
+
     @property
-    def footprint(self) -> tuple[Footprint, ...]: ...
+    def footprint(self) -> tuple[Footprint, ...]:
+        """The parts that push a vase."""
+        ...
 
     def start(self, position: jax.Array, yaw: jax.Array) -> Any:
-        """Standing still at `position` `[2]`."""
+        """Physics at rest at `position` `[2]` with heading `yaw`."""
         ...
 
     def advance(self, physics: Any, action: jax.Array) -> Any:
-        """One control step later."""
+        """Physics one control step later, under the motors' commands `[2]`."""
         ...
 
     def sensors(self, physics: Any) -> jax.Array:
@@ -58,7 +60,7 @@ class Agent(Protocol):
         ...
 
     def from_recording(self, recording: Any, prior: Any | None) -> Any:
-        """Physics from one step's arrays; `prior`, if any, has what recordings do not show."""
+        """Physics from one step of a recording; `prior`, if any, has what recordings do not show."""
         ...
 
 

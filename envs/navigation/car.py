@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from marvel_envs import constraints, quaternions
-from marvel_envs.navigation.agent import GRAVITY, SUBSTEPS, Footprint, body_sensors
+from marvel_envs.navigation.agent import GRAVITY, Footprint, body_sensors
 from marvel_envs.navigation.soft_contact import soft_contacts
+from marvel_envs.navigation.tasks import PHYSICS_DT, SUBSTEPS
 
 DENSITY = 5.0  # kg/m³
 HEIGHT = 0.1  # m, of the origin at reset
@@ -102,10 +103,15 @@ class CarState(struct.PyTreeNode):
 class Car:
     """An action is the torques of the left and the right wheel, see `Agent`."""
 
-    dt = 0.004
+    dt = PHYSICS_DT["Car"]
     recorded_state = (
-        *("position", "quaternion", "linear_velocity", "angular_velocity"),
-        *("wheel_speed", "ball_quaternion", "ball_angular_velocity"),
+        "position",
+        "quaternion",
+        "linear_velocity",
+        "angular_velocity",
+        "wheel_speed",
+        "ball_quaternion",
+        "ball_angular_velocity",
     )
     footprint = (
         *(Footprint(center[:2], half[:2]) for center, half in (BOXES[0], BOXES[1], BOXES[3])),
@@ -113,6 +119,7 @@ class Car:
     )
 
     def start(self, position: jax.Array, yaw: jax.Array) -> CarState:
+        """Physics at rest, upright."""
         return CarState(
             position=jnp.append(position, HEIGHT),
             quaternion=quaternions.from_yaw(yaw),
@@ -124,6 +131,7 @@ class Car:
         )
 
     def advance(self, physics: CarState, action: jax.Array) -> CarState:
+        """Physics one control step later, under the wheels' torques `[2]` in N·m, clipped to `LARGEST_TORQUE`."""
         # Damping is implicit in the step of velocities: (M + h·D)·u̇ = M·a.
         implicit = np.linalg.inv(MASS_MATRIX + self.dt * np.diag(_DAMPING)) @ MASS_MATRIX
 
@@ -146,11 +154,13 @@ class Car:
         return jax.lax.fori_loop(0, SUBSTEPS, substep, physics.replace(control=action))
 
     def sensors(self, physics: CarState) -> jax.Array:
+        """`[24]` body sensors, and the ball's angular velocity and rotation matrix."""
         rotation, ball = quaternions.matrix(physics.quaternion), quaternions.matrix(physics.ball_quaternion)
         body = body_sensors(rotation, _acceleration(physics)[:3], physics.velocity, physics.spin[:3])
         return jnp.concatenate([body, physics.spin[5:] @ ball, ball.reshape(-1)])
 
     def from_recording(self, recording: Any, prior: CarState | None) -> CarState:
+        """Physics from a recording, with the last action and acceleration of `prior`, or 0."""
         names = ("position", "quaternion", "linear_velocity", "angular_velocity", "wheel_speed", "ball_quaternion")
         position, quaternion, velocity, turn, wheels, ball = (jnp.asarray(recording[name]) for name in names)
         rolling = quaternions.matrix(ball) @ jnp.asarray(recording["ball_angular_velocity"])

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from marvel_envs import quaternions
-from marvel_envs.navigation.agent import SUBSTEPS, Footprint, body_sensors
+from marvel_envs.navigation.agent import Footprint, body_sensors
+from marvel_envs.navigation.tasks import PHYSICS_DT, SUBSTEPS
 
 HEIGHT = 0.1  # m, of the body's origin
 RADIUS = 0.1  # m, of the sphere around the origin
@@ -51,7 +52,7 @@ class PointState(struct.PyTreeNode):
 class Point:
     """An action is the push along the heading and the wanted turn rate, see `Agent`."""
 
-    dt = 0.002
+    dt = PHYSICS_DT["Point"]
     recorded_state = ("position", "quaternion", "linear_velocity", "angular_velocity")
     footprint = (
         Footprint((0.0, 0.0), (0.0, 0.0), RADIUS),
@@ -59,9 +60,12 @@ class Point:
     )
 
     def start(self, position: jax.Array, yaw: jax.Array) -> PointState:
+        """Physics at rest."""
         return PointState(jnp.append(position, HEIGHT), yaw, jnp.zeros(3), jnp.zeros(()), jnp.zeros(2))
 
     def advance(self, physics: PointState, action: jax.Array) -> PointState:
+        """Physics one control step later, under push and turn rate `[2]`."""
+
         def substep(_, point: PointState) -> PointState:
             (forward, left), turn = _acceleration(point, self.dt)
             heading = jnp.stack([jnp.cos(point.yaw), jnp.sin(point.yaw), jnp.zeros(())])
@@ -78,6 +82,7 @@ class Point:
         return jax.lax.fori_loop(0, SUBSTEPS, substep, physics.replace(control=action))
 
     def sensors(self, physics: PointState) -> jax.Array:
+        """`[12]` body sensors."""
         (forward, left), _ = _acceleration(physics, 0.0)
         zero = jnp.zeros(())
         spin = jnp.stack([zero, zero, physics.turn_rate])
@@ -85,6 +90,7 @@ class Point:
         return body_sensors(rotation, jnp.stack([forward, left, zero]), physics.velocity, spin)
 
     def from_recording(self, recording: Any, prior: PointState | None) -> PointState:
+        """Physics from a recording, with the last action of `prior`, or 0."""
         return PointState(
             position=jnp.asarray(recording["position"]),
             yaw=quaternions.yaw(jnp.asarray(recording["quaternion"])),

@@ -1,8 +1,8 @@
 """A box that is pushed along the floor and stops where it is left: Safety-Gymnasium's vase.
 
-Its mass is so small that it hardly slows the agent (here not at all), and that friction soon stops it, so it moves as
-slowly pushed things do: out of the way by the smallest motion, turns weighed against shifts (the ellipsoidal limit
-surface of Goyal, Ruina and Papadopoulos, 1991), and not at all otherwise. What it cannot do is tip or hop.
+Its mass is so small that it hardly slows the agent (here not at all), and friction soon stops it. So it moves as in
+quasi-static pushing: out of the way by the smallest motion, with turns weighed against shifts by an ellipsoidal limit
+surface (Goyal, Ruina and Papadopoulos, 1991), and not at all otherwise. It cannot tip or hop.
 """
 
 import jax

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from marvel_envs import quaternions
 from marvel_envs.bullet import arena, car, drone_physics
-from marvel_envs.bullet.env import CIRCLE_BOUNDARY, RUN_BOUNDARY, BulletEnv
+from marvel_envs.bullet.env import BulletEnv
+from marvel_envs.bullet.tasks import CIRCLE_BOUNDARY, RUN_BOUNDARY
 from marvel_envs.scenes.parts import BLUE, GREY, Rectangle, Scene, build_model, on_host, wxyz
 
 
-def bullet_scene(env: BulletEnv) -> Scene:
-    """Of one of the eight tasks."""
-    bodies, poses = _AGENTS[env.agent_name]()
+def make_scene(env: BulletEnv) -> Scene:
+    """The scene of a Bullet task."""
+    bodies, poses = _AGENTS[env.task.agent]()
     model = build_model(bodies, _unsafe(env), floor=150.0, beacon=0.4)
     if env.walled:
         return Scene(model, on_host(poses), len(bodies), _unsafe(env), True, reach=arena.WALL_DISTANCE + 1)
@@ -22,7 +23,7 @@ def bullet_scene(env: BulletEnv) -> Scene:
     def speed(physics: Any) -> np.ndarray:
         return np.linalg.norm(np.asarray(physics.velocity)[:, :2], axis=1)
 
-    limit = env.agent.speed_limit
+    limit = env.task.speed_limit
     return Scene(model, on_host(poses), len(bodies), _unsafe(env), True, speed=speed, speed_limit=limit)
 
 

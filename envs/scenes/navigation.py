@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from marvel_envs import quaternions
-from marvel_envs.navigation import car, env, point, vase
+from marvel_envs.navigation import car, env, point, tasks, vase
 from marvel_envs.scenes.parts import BLUE, GREEN, GREY, RED, Disc, Scene, build_model, on_host, wxyz
 
 
-def navigation_scene(task: env.Goal | env.Circle) -> Scene:
-    """Of one of the four tasks."""
-    bodies = [("agent", _point_geoms() if task.spec.name.startswith("Point") else _car_geoms())]
-    if isinstance(task, env.Circle):
-        edge, far = env.CIRCLE_BOUNDARY, 3.0
+def make_scene(shown: env.Goal | env.Circle) -> Scene:
+    """The scene of a navigation task."""
+    bodies = [("agent", _AGENTS[shown.task.agent]())]
+    if shown.task.kind == "Circle":
+        edge, far = tasks.CIRCLE_BOUNDARY, 3.0
         unsafe = ((-far, -edge, -far, far), (edge, far, -far, far))
 
         def alone(agent: Any) -> tuple[jax.Array, jax.Array]:
@@ -24,7 +24,7 @@ def navigation_scene(task: env.Goal | env.Circle) -> Scene:
     flat = '<geom type="cylinder" size="{} 0.01" rgba="{}"/>'.format
     bodies.append(("vase", f'<geom type="box" size="{vase.HALF} {vase.HALF} {vase.HALF}" rgba="{GREY}"/>'))
     bodies.append(("goal", flat(env.GOAL_RADIUS, GREEN)))
-    bodies += [(f"hazard {k}", flat(env.HAZARD_RADIUS, RED)) for k in range(env.HAZARDS)]
+    bodies += [(f"hazard {k}", flat(env.HAZARD_RADIUS, RED)) for k in range(tasks.HAZARDS)]
 
     def poses(physics: Any) -> tuple[jax.Array, jax.Array]:
         lying = jnp.pad(jnp.concatenate([physics.goal[None], physics.hazards]), ((0, 0), (0, 1)))
@@ -61,3 +61,6 @@ def _car_geoms() -> str:
     wheels = [f'{wheel} pos="{words(center)}"/>' for center in car.WHEEL_CENTERS]
     ball = f'<geom type="sphere" size="{radius}" pos="{words(car.BALL_CENTER)}" rgba="{GREY}"/>'
     return "".join([*boxes, *wheels, ball])
+
+
+_AGENTS = {"Point": _point_geoms, "Car": _car_geoms}

@@ -9,11 +9,12 @@ import mujoco
 import numpy as np
 from marvel_envs.mujoco_model import gymnasium_xml, load_model
 from marvel_envs.scenes.parts import BEACON, Scene, untouchable
+from marvel_envs.velocity import VelocityEnv
 
 
-def velocity_scene(env: Any) -> Scene:
-    """Of one of the six tasks."""
-    xml = gymnasium_xml(env.body.model).replace("</worldbody>", BEACON.format(size=0.15) + "</worldbody>")
+def make_scene(env: VelocityEnv) -> Scene:
+    """The scene of a velocity task."""
+    xml = gymnasium_xml(env.task.model).replace("</worldbody>", BEACON.format(size=0.15) + "</worldbody>")
     model = untouchable(load_model(xml))
     data = mujoco.MjData(env.physics.model)
 
@@ -27,8 +28,9 @@ def velocity_scene(env: Any) -> Scene:
         return np.stack(positions), np.stack(rotations)
 
     def speed(physics: Any) -> np.ndarray:
-        velocity = np.diff(np.asarray(physics.tracked), axis=0) / env.spec.control_dt
+        moved: np.ndarray = np.diff(np.asarray(physics.tracked), axis=0)
+        velocity = moved / env.spec.control_dt
         velocity = np.concatenate([velocity[:1], velocity])
-        return np.linalg.norm(velocity, axis=1) if env.body.planar_speed else velocity[:, 0]
+        return np.linalg.norm(velocity, axis=1) if env.task.planar_speed else velocity[:, 0]
 
-    return Scene(model, poses, model.nbody - 2, (), False, speed=speed, speed_limit=env.body.speed_limit)
+    return Scene(model, poses, model.nbody - 2, (), False, speed=speed, speed_limit=env.task.speed_limit)
