@@ -19,7 +19,7 @@ from comparison_sweeps import FOLDER
 from comparison_tables import entry_of, limits, notes, overall, pairs_table
 from studies import STUDIES
 
-from marvel_jax.report import comparison, comparison_files
+from marvel_jax.report import comparison, comparison_figures, comparison_table
 from marvel_jax.report.figures import LIMIT_COLOR, dress
 
 
@@ -30,14 +30,14 @@ def main() -> None:
     for part, found in cells.items():
         entries = [entry_of(found, method) for method in found["methods"]]
         result = comparison.compare(entries)
-        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_files.markdown(result)}{notes({part: found})}")
-        comparison_files.draw(entries, result, FOLDER / part)
+        (FOLDER / f"{part}.md").write_text(f"# {part}\n\n{comparison_table.markdown(result)}{notes({part: found})}")
+        comparison_figures.draw(entries, result, FOLDER / part)
         draw_curves(found, FOLDER / part / "curves.png")
     (FOLDER / "limits.md").write_text(limits(cells))
     (FOLDER / "overall.md").write_text(overall(cells))
     for part, found in parts.items():
         if kind_of(part) in STUDIES:
-            text = "\n".join(comparison_files.markdown(table) for table in found["tables"])
+            text = "\n".join(comparison_table.markdown(table) for table in found["tables"])
             (FOLDER / f"{part}.md").write_text(text)
         elif kind_of(part) == "pairs":
             (FOLDER / f"{part}.md").write_text(pairs_table(found))

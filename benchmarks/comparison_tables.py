@@ -11,7 +11,7 @@ from comparison_sweeps import VALUES
 
 from marvel_jax.config.hyper import OfflineName, OnlineName
 from marvel_jax.config.run import find_task
-from marvel_jax.report import comparison, comparison_files
+from marvel_jax.report import comparison, comparison_table
 from marvel_jax.report.statistics import interquartile_mean, stratified_interval
 
 
@@ -64,7 +64,7 @@ def limits(cells: dict[str, Any]) -> str:
 def _short_rows(cell: dict[str, Any]) -> dict[str, str]:
     """What `limits` says of the policies that a cell starts from, and of each of its methods."""
     result = comparison.compare([entry_of(cell, method) for method in cell["methods"]])
-    rows = [comparison_files.cells(row) for row in result["entries"]]
+    rows = [comparison_table.cells(row) for row in result["entries"]]
     found = {"start": rows[0]["start: reward / cost"]}
     for row, entry in zip(rows, result["entries"], strict=True):
         cost = re.sub(r" \[.*?\]", "", row["final cost"])

@@ -22,10 +22,12 @@ from marvel_jax.commands.diagnose import FIXED, short
 from marvel_jax.config.hyper import override
 from marvel_jax.config.run import RunConfig, find_task, preset_hyper
 from marvel_jax.datasets.hdf5 import load_shipped
-from marvel_jax.diagnosis import refinetuning
+from marvel_jax.diagnosis.critics import critics_against_truth
+from marvel_jax.diagnosis.refinetuning import Refinetuning
+from marvel_jax.diagnosis.starting_multiplier import starting_multiplier
 from marvel_jax.report import diagnosis_figures
 from marvel_jax.report.figures import save
-from marvel_jax.report.summarize import summarize
+from marvel_jax.report.run_summary import summarize
 from marvel_jax.runs import pipeline as pipelines
 from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.folder import RunFolder, create
@@ -102,7 +104,7 @@ def critics(states: int = 256) -> None:
         run(config_of(task, "marvel"), work / "offline", None, stages.PRETRAIN)
         for label, method in (("from offline critics", "marvel-offline-critics"), ("from fresh critics", "marvel")):
             pipeline = run(config_of(task, method), work / method, work / "offline", stages.ALIGN)
-            found = refinetuning.critics_against_truth(
+            found = critics_against_truth(
                 pipeline, pipeline.outcome.states, load_shipped(task), states, jax.random.key(0)
             )
             for when, kinds in found["data"].items():
@@ -128,8 +130,8 @@ def multiplier() -> None:
         work = Path(tempfile.mkdtemp())
         pipeline = run(config_of(task, "marvel", 4, algorithm="bear-lag"), work / "run", None, stages.ALIGN)
         states = pipeline.outcome.states
-        before = refinetuning.offline_multiplier(pipeline, states)
-        found = refinetuning.over_fixed_multipliers(pipeline, states, FIXED, 4, Reporter())
+        before = starting_multiplier(pipeline, states)
+        found = Refinetuning(pipeline, states, 4, Reporter()).over_fixed_multipliers(FIXED)
         figure = diagnosis_figures.fixed(found, before, find_task(task).cost_limit, f"{task}, BEAR-Lag, 4 seeds")
         save({f"learning-multiplier-{task}": figure}, common.RESULTS)
         report[task] = short({"before": before, **found})

@@ -11,7 +11,7 @@ import common
 import marvel_envs
 from marvel_envs import parity
 
-from marvel_jax.report.tables import print_parity
+from marvel_jax.report.parity_table import print_parity
 
 TASKS = [task for task in marvel_envs.TASKS if not task.endswith("Velocity")]
 
