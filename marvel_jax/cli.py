@@ -1,39 +1,27 @@
-"""The `marvel` command: arguments in, a call, files and tables out. JAX is imported only by commands that compute."""
+"""The `marvel` command: finds the commands, parses the command line, and turns errors into exit statuses."""
 
+import importlib
+import pkgutil
 import sys
-from collections.abc import Callable
+from dataclasses import make_dataclass
+from types import ModuleType
 from typing import Any
 
 import tyro
 
-from marvel_jax.commands import compare, data, diagnose, learn, options, shared, sweep, tools
+import marvel_jax.commands
+from marvel_jax.commands._parsing import parse
 from marvel_jax.config.errors import UserError
-from marvel_jax.runs import interruption
+from marvel_jax.runs.interruption import raise_at_once
 
-_TYRO = (tyro.conf.OmitSubcommandPrefixes,)
-
-COMMANDS: dict[str, tuple[type, Callable[[Any], int]]] = {
-    "run": (options.Run, lambda given: learn.learn(given, "finetune")),
-    "pretrain": (options.Pretrain, lambda given: learn.learn(given, "pretrain")),
-    "align": (options.Align, lambda given: learn.learn(given, "align")),
-    "finetune": (options.Finetune, lambda given: learn.learn(given, "finetune")),
-    "sweep": (options.Sweep, sweep.sweep_command),
-    "evaluate": (options.Evaluate, tools.evaluate_command),
-    "plot": (options.Plot, tools.plot_command),
-    "compare": (options.Compare, compare.compare_command),
-    "diagnose": (options.Diagnose, diagnose.diagnose_command),
-    "collect": (options.Collect, data.collect_command),
-    "dataset": (options.Dataset, data.dataset_command),
-    "tasks": (options.Tasks, tools.tasks_command),
-    "methods": (options.Methods, tools.methods_command),
-    "parity": (options.Parity, tools.parity_command),
-}
+FIRST = ("run", "pretrain", "align", "finetune", "sweep", "evaluate", "plot", "compare", "diagnose")
+DESCRIPTION = "Offline-to-online safe reinforcement learning in JAX. Try: marvel run BallCircle --preset quick"
 
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `marvel`. Exits with 0, with 2 after a wrong request, and with 130 after an interruption."""
     arguments = sys.argv[1:] if argv is None else argv
-    interruption.raise_at_once()
+    raise_at_once()
     try:
         sys.exit(_dispatch(arguments))
     except UserError as error:
@@ -46,23 +34,45 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(1)
 
 
+def commands() -> list[str]:
+    """The commands' names: the important ones first, then the others by the alphabet."""
+    found = {module.name for module in pkgutil.iter_modules(marvel_jax.commands.__path__)}
+    names = {name for name in found if not name.startswith("_")}
+    return [*FIRST, *sorted(names.difference(FIRST))]
+
+
+def command(name: str) -> ModuleType:
+    """The module of a command: its `Options`, and `run`."""
+    return importlib.import_module(f"marvel_jax.commands.{name}")
+
+
+def options_of(name: str, arguments: list[str]) -> Any:
+    """A command's options from the words after its name.
+
+    Where some options imply the defaults of others, the words are parsed twice: first with plain defaults, to learn
+    the task, preset, method or earlier run, and then with the defaults that these imply.
+    """
+    kind, prog = command(name).Options, f"marvel {name}"
+    options = parse(kind, arguments, prog)
+    if not hasattr(options, "implied_defaults"):
+        return options
+    return parse(kind, arguments, prog, options.implied_defaults())
+
+
 def _dispatch(arguments: list[str]) -> int:
-    if arguments and arguments[0] in COMMANDS:
+    if arguments and arguments[0] in commands():
         name = arguments[0]
-        kind, command = COMMANDS[name]
-        # Before anything else: it may register the task that is asked for.
-        shared.load_env_module(learn.given_value(arguments, "--env-module"))
-        default = learn.stage_defaults(kind, arguments[1:]) if issubclass(kind, options.StageOptions) else None
-        keywords: dict[str, Any] = {} if default is None else {"default": default}
-        given = tyro.cli(
-            kind, args=arguments[1:], prog=f"marvel {name}", description=kind.__doc__, config=_TYRO, **keywords
-        )
-        return command(given)
+        return command(name).run(options_of(name, arguments[1:]))
     tyro.extras.subcommand_cli_from_dict(
-        {name: kind for name, (kind, _) in COMMANDS.items()},
+        {name: _described(command(name).Options) for name in commands()},
         args=arguments or ["--help"],
         prog="marvel",
-        description="Offline-to-online safe reinforcement learning in JAX. Try: marvel run BallCircle --preset quick",
-        config=_TYRO,
+        description=DESCRIPTION,
+        config=(tyro.conf.OmitSubcommandPrefixes,),
     )
     return 0
+
+
+def _described(options: type) -> type:
+    """A command without its options: all that the list of commands shows is the description."""
+    return make_dataclass(options.__name__, [], namespace={"__doc__": options.__doc__})

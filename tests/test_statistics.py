@@ -18,7 +18,7 @@ from marvel_jax.core.problem import Problem
 from marvel_jax.diagnosis import bounds
 from marvel_jax.diagnosis.refinetuning import dual_function
 from marvel_jax.diagnosis.true_values import monte_carlo
-from marvel_jax.report import comparison, comparison_files, statistics
+from marvel_jax.report import comparison, comparison_table, statistics
 from marvel_jax.report.comparison import Entry
 
 GENERATOR = np.random.default_rng(3)
@@ -88,11 +88,11 @@ def test_a_difference_is_marked_only_where_the_seeds_support_it():
     }
     assert marks == {"better": {"reward": True, "cost": None}, "worse": {"reward": None, "cost": False}}
     assert result["entries"][2]["safe_seeds"] == 0
-    text = comparison_files.markdown(result)
+    text = comparison_table.markdown(result)
     assert "▲" in text
     assert "▼" in text
     assert "by itself" not in text
-    many = comparison_files.markdown(comparison.compare([reference, *[better] * 5]))
+    many = comparison_table.markdown(comparison.compare([reference, *[better] * 5]))
     assert "Each of 20 differences is judged by itself: about 1 would be marked" in many
 
 
@@ -101,7 +101,7 @@ def test_fewer_than_three_seeds_have_no_intervals_and_no_verdict():
     assert result["without_intervals"] == ["a", "b"]
     assert result["entries"][1]["reward"]["low"] is None
     assert "supported" not in result["entries"][1]["against"]["reward"]
-    assert "fewer than 3 seeds" in comparison_files.markdown(result)
+    assert "fewer than 3 seeds" in comparison_table.markdown(result)
 
 
 @pytest.mark.parametrize(

@@ -1,32 +1,53 @@
-"""The compare command: finished runs, or a sweep's points, side by side, with what their seeds support."""
+"""`marvel compare`."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from marvel_jax.commands.options import Compare
-from marvel_jax.commands.shared import check_unused, draw_runs
+import tyro
+
+from marvel_jax.commands._options import Flag
+from marvel_jax.commands._shared import check_unused, draw_runs, writing_to
 from marvel_jax.config.errors import UserError
 from marvel_jax.runs.folder import RunFolder, write_json
 
+if TYPE_CHECKING:
+    from marvel_jax.report.comparison import Entry
 
-def compare_command(options: Compare) -> int:
-    """Prints a table for each task, limit and budget, and writes it with figures if asked."""
-    paths = list(options.runs)
+
+@dataclass(frozen=True)
+class Options:
+    """Compare finished runs of one task, limit and budget: a table with intervals, and which differences hold up.
+
+    Of a sweep all points are compared, in a table for each task, limit and budget."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, two or more, or one sweep folder."""
+    reference: str | None = None
+    """Label in the table of the one that the others are judged against. Default: the first."""
+    out: Path | None = None
+    """Folder to make, for the table as JSON, CSV and Markdown, and for figures."""
+    json: Flag = False
+    """Print one JSON object."""
+
+
+def run(options: Options) -> int:
+    """Prints a table for each task, limit and budget, and writes it with figures if asked; returns the exit status."""
+    paths, out = list(options.runs), options.out
     sweep = len(paths) == 1 and (paths[0] / "sweep.json").exists()
     if len(paths) < 2 and not sweep:
         raise UserError("Give two run folders or more, or one sweep; the first is what the others are compared with.")
-    out = options.out
     if out is not None:
         check_unused(out)
-    from marvel_jax.report import comparison
-    from marvel_jax.report.comparison_files import print_table
+    from marvel_jax.report.comparison import compare, entries_of_runs, entries_of_sweep, with_reference
+    from marvel_jax.report.comparison_table import print_table
     from marvel_jax.sweeps.folder import SweepFolder
 
-    groups = comparison.entries_of_sweep(SweepFolder(paths[0])) if sweep else {"": comparison.entries_of_runs(paths)}
+    groups = entries_of_sweep(SweepFolder(paths[0])) if sweep else {"": entries_of_runs(paths)}
     results, written = [], []
     for name, entries in groups.items():
-        results.append(comparison.compare(comparison.with_reference(entries, options.reference)))
+        results.append(compare(with_reference(entries, options.reference)))
         if out is not None:
             written += _write(results[-1], entries, out / name if len(groups) > 1 else out)
         if not options.json:
@@ -42,16 +63,15 @@ def compare_command(options: Compare) -> int:
     return 0
 
 
-def _write(result: dict[str, Any], entries: list[Any], out: Path) -> list[Path]:
-    """The table as JSON, CSV and Markdown, and its figures."""
-    from marvel_jax.report import comparison_files
+def _write(result: dict[str, Any], entries: list["Entry"], out: Path) -> list[Path]:
+    """The table as JSON, CSV and Markdown, and its figures; returns the paths."""
+    from marvel_jax.report.comparison_figures import draw
+    from marvel_jax.report.comparison_table import markdown, write_csv
 
-    try:
+    with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
         paths = [out / f"comparison.{ending}" for ending in ("json", "csv", "md")]
         write_json(paths[0], result)
-        comparison_files.write_csv(result, paths[1])
-        paths[2].write_text(comparison_files.markdown(result))
-        return paths + comparison_files.draw(entries, result, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None
+        write_csv(result, paths[1])
+        paths[2].write_text(markdown(result))
+        return paths + draw(entries, result, out)

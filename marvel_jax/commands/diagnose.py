@@ -1,58 +1,76 @@
-"""The diagnose command: what a finished run's critics, multiplier and gains were worth."""
+"""`marvel diagnose`."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from marvel_jax.commands.options import Diagnose
-from marvel_jax.commands.shared import check_unused, prepare_jax
-from marvel_jax.config import run as configuration
+import tyro
+
+from marvel_jax.commands._options import Flag
+from marvel_jax.commands._shared import check_unused, prepare_jax, writing_to
 from marvel_jax.config.errors import UserError
+from marvel_jax.config.run import RunConfig, check, find_task, read
 from marvel_jax.runs.folder import RunFolder, write_json
+
+if TYPE_CHECKING:
+    from marvel_jax.diagnosis.refinetuning import Refinetuning
+    from marvel_jax.runs.pipeline import Pipeline
 
 FIXED = [0.0, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
 INITIAL = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0]
 GAIN_FACTORS = [0.1, 0.3, 1.0, 3.0, 10.0]
+PartName = Literal["critics", "fixed", "initial", "gains"]
 
 
-def diagnose_command(options: Diagnose) -> int:
-    """Diagnoses a run."""
+@dataclass(frozen=True)
+class Options:
+    """What a finished run's critics, multiplier and gains were worth.
+
+    critics: Q against Monte-Carlo values before and after value pre-alignment, at the dataset's states. fixed: the
+    online stage under fixed multipliers, and the best of them. initial: from other first multipliers. gains: a map of
+    K_p and K_i."""
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    parts: tuple[PartName, ...] = ("critics", "fixed", "initial", "gains")
+    """Which parts."""
+    states: int = 256
+    """States at which critics are compared with the truth."""
+    seeds: int = 2
+    """How many of the run's seeds finetune again, at every point of a grid."""
+    seed: int = 0
+    """Seed of the chosen states."""
+    out: Path | None = None
+    """Folder to make. Default: diagnosis/ of the run."""
+    json: Flag = False
+    """No progress; print one JSON object."""
+
+
+def run(options: Options) -> int:
+    """Diagnoses a run; returns the exit status."""
     for name in ("states", "seeds"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} is {getattr(options, name)}; give at least 1.")
-    config = configuration.read(options.run)
-    configuration.check(config)
+    config = read(options.run)
+    check(config)
     folder = RunFolder(options.run)
     out = options.out or folder.path / "diagnosis"
     check_unused(out)
-    seeds = min(options.seeds, config.seeds)
     prepare_jax(config.seeds)
-    from marvel_jax.diagnosis import refinetuning
-    from marvel_jax.runs import pipeline as pipelines
+    from marvel_jax.diagnosis.refinetuning import Refinetuning, finished_states
     from marvel_jax.runs.console import Reporter
+    from marvel_jax.runs.pipeline import of_run
 
     reporter = Reporter(quiet=options.json)
-    pipeline = pipelines.of_run(config, folder, reporter)
-    states = refinetuning.finished_states(pipeline)
-    found: dict[str, Any] = {}
-    if "critics" in options.parts:
-        found["critics"] = _critics(options, config, pipeline, states)
-    if "fixed" in options.parts:
-        found["multiplier_before"] = refinetuning.offline_multiplier(pipeline, states)
-        found["fixed"] = refinetuning.over_fixed_multipliers(pipeline, states, FIXED, seeds, reporter)
-    if "initial" in options.parts:
-        found["initial"] = refinetuning.over_initial_multipliers(pipeline, states, INITIAL, seeds, reporter)
-    if "gains" in options.parts:
-        own = config.hyper.gains
-        proportional, integral = (
-            [round(factor * gain, 6) for factor in GAIN_FACTORS] for gain in (own.proportional, own.integral)
-        )
-        found["gains"] = refinetuning.over_gains(pipeline, states, proportional, integral, seeds, reporter)
+    pipeline = of_run(config, folder, reporter)
+    again = Refinetuning(pipeline, finished_states(pipeline), min(options.seeds, config.seeds), reporter)
+    found = _diagnosis(options, config, again)
     paths = _write(config, found, out)
     if options.json:
         print(json.dumps({**short(found), "written": [str(path) for path in paths]}))
         return 0
-    from marvel_jax.report.diagnosis_text import print_diagnosis
+    from marvel_jax.report.diagnosis_table import print_diagnosis
 
     print_diagnosis(config, found)
     for path in paths:
@@ -60,46 +78,53 @@ def diagnose_command(options: Diagnose) -> int:
     return 0
 
 
-def _critics(options: Diagnose, config: Any, pipeline: Any, states: dict[str, Any]) -> dict[str, Any]:
+def _diagnosis(options: Options, config: RunConfig, again: "Refinetuning") -> dict[str, Any]:
+    """What the parts that are asked for find, by their names."""
+    from marvel_jax.diagnosis.starting_multiplier import starting_multiplier
+
+    found: dict[str, Any] = {}
+    if "critics" in options.parts:
+        found["critics"] = _critics(options, config, again.pipeline, again.states)
+    if "fixed" in options.parts:
+        found["multiplier_before"] = starting_multiplier(again.pipeline, again.states)
+        found["fixed"] = again.over_fixed_multipliers(FIXED)
+    if "initial" in options.parts:
+        found["initial"] = again.over_initial_multipliers(INITIAL)
+    if "gains" in options.parts:
+        own = config.hyper.gains
+        proportional = [round(factor * own.proportional, 6) for factor in GAIN_FACTORS]
+        integral = [round(factor * own.integral, 6) for factor in GAIN_FACTORS]
+        found["gains"] = again.over_gains(proportional, integral)
+    return found
+
+
+def _critics(options: Options, config: RunConfig, pipeline: "Pipeline", states: dict[str, Any]) -> dict[str, Any]:
+    """The critics against the truth; refuses runs without critics or without physics states."""
     import jax
 
-    from marvel_jax.datasets import hdf5 as datasets
-    from marvel_jax.diagnosis import refinetuning
+    from marvel_jax.datasets.hdf5 import load, shipped_path
+    from marvel_jax.diagnosis.critics import critics_against_truth
     from marvel_jax.training.stages import PRETRAIN
 
     if PRETRAIN not in states:
         raise UserError(f"{config.method} has no offline stage, so no critics to diagnose. Leave out --parts critics.")
-    path = config.dataset or datasets.shipped_path(config.task)
-    data = datasets.load(path, configuration.find_task(config.task))
+    path = config.dataset or shipped_path(config.task)
+    data = load(path, find_task(config.task))
     if not data.physics:
         raise UserError(
             f"{path} has no physics states to restart the simulator from. Leave out --parts critics, or use a dataset "
             "of marvel collect."
         )
-    return refinetuning.critics_against_truth(pipeline, states, data, options.states, jax.random.key(options.seed))
+    return critics_against_truth(pipeline, states, data, options.states, jax.random.key(options.seed))
 
 
-def _write(config: Any, found: dict[str, Any], out: Path) -> list[Path]:
-    """`refinetuning.json` and a figure per part."""
-    from marvel_jax.report import diagnosis_figures
-    from marvel_jax.report.figures import save
+def _write(config: RunConfig, found: dict[str, Any], out: Path) -> list[Path]:
+    """`diagnosis.json` and a figure per part; returns the paths."""
+    from marvel_jax.report.diagnosis_figures import draw
 
-    limit, title = config.hyper.cost_limit, f"{config.task}, {config.method}"
-    figures = {}
-    if found.get("critics", {}).get("data"):
-        figures["critics"] = diagnosis_figures.critics(found["critics"], title)
-    if "fixed" in found:
-        before = found["multiplier_before"]
-        figures["fixed-multipliers"] = diagnosis_figures.fixed(found["fixed"], before, limit, title)
-    if "initial" in found:
-        figures["initial-multipliers"] = diagnosis_figures.initial(found["initial"], limit, title)
-    if "gains" in found:
-        figures["gains"] = diagnosis_figures.gains(found["gains"], title)
-    try:
-        paths = save(figures, out)
+    with writing_to(out):
+        paths = draw(config, found, out)
         write_json(out / "diagnosis.json", short(found))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None
     return [out / "diagnosis.json", *paths]
 
 

@@ -1,57 +1,116 @@
-"""The sweep command: plan, dry run, run, resume; and what `marvel plot` does with a sweep."""
+"""`marvel sweep`."""
 
-import json
 import os
-import shutil
-import sys
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from marvel_jax.commands.options import Sweep
-from marvel_jax.commands.shared import device_name, load_env_module, prepare_jax, writer_choice
+import tyro
+
+from marvel_jax.commands._options import Flag, Output, Section
+from marvel_jax.commands._shared import import_env_module, prepare_jax, writer_choice
+from marvel_jax.commands._sweep_job import Job
 from marvel_jax.config.errors import UserError
-from marvel_jax.runs.folder import check_free, write_json
-from marvel_jax.runs.interruption import Interrupted
-from marvel_jax.sweeps import reading
-from marvel_jax.sweeps import request as requests
-from marvel_jax.sweeps.request import Request
+from marvel_jax.config.run import PresetName
+from marvel_jax.runs.folder import check_free
+from marvel_jax.sweeps.reading import assignments, lists, ranges, read_file
+from marvel_jax.sweeps.request import Request, checked, expand
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Several processes that share a sweep."""
+
+    distributed: Flag = False
+    """Be one of several processes, as SLURM, Kubernetes or MPI tell `jax.distributed`; all need the same --out."""
+    processes: int | None = None
+    """Be one of that many processes, where nothing tells `jax.distributed`; all need the same --out."""
+    process: int | None = None
+    """Which of them this is, from 0."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run many points with many seeds: every task × method × combination × draw, from a TOML file, options or both."""
+
+    file: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[FILE]")] = None
+    """TOML file with any of: tasks, methods, seeds, seed, preset, draws, sampler, draw_seed, env_module, and tables
+    fixed, product, draw, points (a list), datasets (see docs/sweeps.md). Options add to it and come first."""
+    tasks: tuple[str, ...] = ()
+    """Tasks, as listed by `marvel tasks`."""
+    methods: tuple[str, ...] = ()
+    """Methods, as listed by `marvel methods`. Default: marvel."""
+    seeds: int | None = None
+    """Seeds of each point. Default: 8."""
+    seed: int | None = None
+    """The first seed. Default: 0."""
+    preset: PresetName | None = None
+    """Defaults to start from, see `marvel run --help`. Default: cpu."""
+    fixed: tuple[str, ...] = ()
+    """FIELD=VALUE for all runs, such as online.iterations=20."""
+    product: tuple[str, ...] = ()
+    """FIELD=VALUE,VALUE,…: every combination is run, such as cost_limit=10,20,40."""
+    draw: tuple[str, ...] = ()
+    """FIELD=LOW:HIGH or FIELD=LOW:HIGH:log: a range to draw from."""
+    draws: int | None = None
+    """How many sets of values to draw. Default: 16."""
+    sampler: Literal["sobol", "random"] | None = None
+    """How to draw. Default: sobol, which fills the space evenly."""
+    draw_seed: int | None = None
+    """Seed of the draws. Default: 0."""
+    datasets: tuple[str, ...] = ()
+    """TASK=PATH of offline datasets, for tasks whose dataset does not come with the package."""
+    env_module: str | None = None
+    """A Python file or module of yours that registers environments."""
+    out: Path | None = None
+    """Sweep folder to make; must not exist or be empty. Default: sweeps/TIME."""
+    chunk: int | None = None
+    """Runs that are done together. Default: as many as fit the memory (on CPUs at most 16 per core)."""
+    dry_run: Flag = False
+    """Print the plan with memory, number of programs and estimated time, and do nothing."""
+    resume: Path | None = None
+    """Go on with an interrupted sweep in its own folder, to the same numbers."""
+    processes: Annotated[Section[Processes], tyro.conf.arg(name="several processes")] = Processes()
+    """Sharing a sweep among processes, on one machine or many."""
+    output: Section[Output] = Output()
+    """What is shown and written on the way."""
+
 
 # Options that say how a sweep is gone on with, not what is in it.
-WITH_RESUME = {"resume", "distributed", "processes", "process", "writers", "write_every", "quiet", "json"}
-WAIT_FOR_PLAN = 600.0  # seconds in which the first process of several must have planned
+WITH_RESUME = ("resume", "processes", "output")
 
 
-def sweep_command(options: Sweep) -> int:
-    """Runs a sweep, or goes on with one."""
+def run(options: Options) -> int:
+    """Runs a sweep, or goes on with one; returns the exit status."""
+    processes = options.processes
     if options.resume is None:
         path = options.out or Path("sweeps") / time.strftime("%Y%m%d-%H%M%S")
-        request = requests.checked(_request(options))
-        if not options.dry_run and not options.distributed and not options.process:
+        request = checked(_request(options))
+        if not options.dry_run and not processes.distributed and not processes.process:
             check_free(path)
     else:
-        path, request = options.resume, _resumed(options)
-    points = requests.expand(request)
-    _check(options)
-    choice = writer_choice(options)
-    for dataset in request.datasets.values():
-        if not Path(dataset).is_file():
-            raise UserError(f"There is no dataset at {dataset}.")
+        path, request = options.resume, _resumed(options, options.resume)
+    points = expand(request)
+    _check(options, request)
+    choice = writer_choice(options.output)
     prepare_jax(os.cpu_count() or 1)
-    from marvel_jax.sweeps import hosts, plan
+    from marvel_jax.sweeps.hosts import join
 
-    share = hosts.join(options)
-    parts = plan.groups(request, points)
+    began = time.monotonic()
+    share = join(processes)
+    job = Job.make(path, request, points, options.output)
     if options.dry_run:
-        return _dry_run(options, request, parts)
-    return _run(options, path, request, points, parts, share, choice)
+        return job.show_plan(options.chunk)
+    if options.resume is None and share.index == 0:
+        job.create(options.chunk)
+    return job.run(share, choice, began)
 
 
-def _request(options: Sweep) -> Request:
+def _request(options: Options) -> Request:
     """The request of a file, with what options change in it."""
-    given: dict[str, Any] = {} if options.file is None else reading.read_file(options.file)
-    load_env_module(options.env_module or given.get("env_module"))
+    given: dict[str, Any] = {} if options.file is None else read_file(options.file)
+    import_env_module(options.env_module or given.get("env_module"))
     changes = {
         "tasks": options.tasks,
         "methods": options.methods,
@@ -65,158 +124,38 @@ def _request(options: Sweep) -> Request:
     }
     given |= {name: value for name, value in changes.items() if value not in (None, ())}
     tables = {
-        "fixed": reading.assignments(options.fixed, "--fixed"),
-        "product": reading.lists(options.product),
-        "draw": reading.ranges(options.draw),
-        "datasets": reading.assignments(options.datasets, "--datasets"),
+        "fixed": assignments(options.fixed, "--fixed"),
+        "product": lists(options.product),
+        "draw": ranges(options.draw),
+        "datasets": assignments(options.datasets, "--datasets"),
     }
     merged: dict[str, Any] = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
     return Request(**{**given, **merged})
 
 
-def _resumed(options: Sweep) -> Request:
+def _resumed(options: Options, path: Path) -> Request:
+    """The request of a sweep that is gone on with; refuses options that would change it."""
     from marvel_jax.sweeps.folder import SweepFolder
 
-    assert options.resume is not None
-    request, _ = SweepFolder(options.resume).read_plan()
-    asked = [f.name for f in fields(Sweep) if f.name not in WITH_RESUME and getattr(options, f.name) != f.default]
+    request, _ = SweepFolder(path).read_plan()
+    asked = [f.name for f in fields(Options) if f.name not in WITH_RESUME and getattr(options, f.name) != f.default]
     if asked:
         names = ", ".join("--" + name.replace("_", "-") for name in asked)
         raise UserError(f"--resume goes on with the sweep's own options; drop {names}, or start a new sweep.")
-    if not os.access(options.resume, os.W_OK):
-        raise UserError(f"{options.resume} cannot be written: no permission.")
+    if not os.access(path, os.W_OK):
+        raise UserError(f"{path} cannot be written: no permission.")
     return request
 
 
-def _check(options: Sweep) -> None:
+def _check(options: Options, request: Request) -> None:
+    """Refuses what cannot work, before anything slow happens."""
+    process, processes = options.processes.process, options.processes.processes
     if options.chunk is not None and options.chunk < 1:
         raise UserError(f"--chunk is {options.chunk}; give at least 1.")
-    if (options.process is None) != (options.processes is None):
+    if (process is None) != (processes is None):
         raise UserError("Give --process and --processes together.")
-    if options.process is not None and options.processes is not None and not 0 <= options.process < options.processes:
-        raise UserError(f"--process is {options.process} of {options.processes}; give 0 to {options.processes - 1}.")
-
-
-def _dry_run(options: Sweep, request: Request, parts: list[Any]) -> int:
-    from marvel_jax.runs.console import Reporter
-    from marvel_jax.sweeps import memory, plan, run
-    from marvel_jax.sweeps.programs import Programs
-
-    say = Reporter(quiet=options.quiet or options.json).say
-    programs = Programs(request, parts)
-    sizes, needs = memory.choose_sizes(parts, programs, options.chunk, say)
-    say("timing one piece of every stage")
-    seconds = run.estimate(parts, sizes, programs)
-    found = {
-        "runs": sum(len(part.runs) for part in parts),
-        "chunks": len(plan.chunks(parts, sizes)),
-        "programs": programs.count,
-        "available_bytes": memory.available(),
-        "estimated_seconds": seconds,
-        "groups": [
-            {
-                "group": part.label,
-                "runs": len(part.runs),
-                "chunk": size,
-                "bytes_per_run": need.per_run,
-                "dataset_bytes": need.shared,
-                "bytes": need.compiled,
-            }
-            for part, size, need in zip(parts, sizes, needs, strict=True)
-        ],
-    }
-    if options.json:
-        print(json.dumps(found))
-        return 0
-    from marvel_jax.report.sweep import print_plan
-
-    print_plan(found)
-    return 0
-
-
-def _run(
-    options: Sweep, path: Path, request: Request, points: list[Any], parts: list[Any], share: Any, choice: Any
-) -> int:
-    from marvel_jax.runs.console import Reporter
-    from marvel_jax.sweeps import memory, plan, run
-    from marvel_jax.sweeps.folder import SweepFolder
-    from marvel_jax.sweeps.programs import Programs
-
-    clock = time.monotonic()
-    folder, reporter = SweepFolder(path), Reporter(quiet=options.quiet or options.json)
-    programs = Programs(request, parts)
-    if options.resume is None and share.index == 0:
-        check_free(path)
-        runs = sum(len(part.runs) for part in parts)
-        reporter.say(
-            f"{runs} runs in {len(parts)} groups; {programs.count} programs to compile, one per stage of each group"
-        )
-        if options.chunk is None:
-            sizes, _ = memory.choose_sizes(parts, programs, None, reporter.say)
-        else:  # whatever the programs need: each is compiled when its chunk comes
-            sizes = memory.sizes_by_shape(parts, programs, options.chunk)
-        folder.create(request, points, parts, sizes)
-    _wait_for(folder.plan)
-    planned, sizes = folder.read_plan()
-    if planned != request:
-        raise UserError(f"{path} is another sweep. Give all processes the same options, and a free --out.")
-    chunks = plan.chunks(parts, sizes)
-    try:
-        seconds = run.run(folder, chunks, programs, share, reporter, choice)
-    except Interrupted:
-        print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {path}", file=sys.stderr)
-        return 130
-    finally:
-        programs.stop_compiling()  # what was begun ahead
-    if not all(folder.done(chunk) for chunk in chunks):
-        reporter.say("this process is done; the last of them writes the summary")
-        return 0
-    seconds["compile"] = programs.compile_seconds
-    result = _finish(folder, request, points, {**seconds, "total": time.monotonic() - clock})
-    if options.json:
-        print(json.dumps({**result, "sweep": str(path)}))
-    elif options.quiet:
-        print(path)
-    else:
-        from marvel_jax.report.sweep import print_summary
-
-        print_summary(result, str(path))
-    return 0
-
-
-def _wait_for(file: Path) -> None:
-    """Until another process has written the plan."""
-    deadline = time.monotonic() + WAIT_FOR_PLAN
-    while not file.exists():
-        if time.monotonic() > deadline:
-            raise UserError(f"{file} has not come within {WAIT_FOR_PLAN:.0f} s: is the first process alive?")
-        time.sleep(0.2)
-
-
-def _finish(folder: Any, request: Request, points: list[Any], seconds: dict[str, float]) -> dict[str, Any]:
-    """Writes the summary and the figures of a sweep that is done, or shows what is there already."""
-    from marvel_jax.report import sweep as report
-
-    if folder.summary.exists():
-        return json.loads(folder.summary.read_text())
-    result = report.summarize(folder, request, points, seconds, device_name())
-    report.draw(folder, request, points, result, folder.figures)
-    write_json(folder.summary, result)
-    shutil.rmtree(folder.common, ignore_errors=True)
-    return result
-
-
-def plot_sweep(path: Path, out: Path | None) -> int:
-    """Draws a sweep's figures anew, finished or not, and prints its table."""
-    from marvel_jax.report import sweep as report
-    from marvel_jax.sweeps.folder import SweepFolder
-
-    folder = SweepFolder(path)
-    request, _ = folder.read_plan()
-    points = requests.expand(request)
-    saved = json.loads(folder.summary.read_text()) if folder.summary.exists() else {}
-    result = report.summarize(folder, request, points, saved.get("seconds", {}), saved.get("device", ""))
-    report.print_summary(result, str(path))
-    for figure in report.draw(folder, request, points, result, out or folder.figures):
-        print(figure)
-    return 0
+    if process is not None and processes is not None and not 0 <= process < processes:
+        raise UserError(f"--process is {process} of {processes}; give 0 to {processes - 1}.")
+    for dataset in request.datasets.values():
+        if not Path(dataset).is_file():
+            raise UserError(f"There is no dataset at {dataset}.")

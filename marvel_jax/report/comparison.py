@@ -8,12 +8,17 @@ import numpy as np
 from marvel_envs.tasks import task_spec
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.report import statistics
-from marvel_jax.report.statistics import FEWEST
+from marvel_jax.report.statistics import (
+    FEWEST,
+    difference,
+    interquartile_mean,
+    probability_of_improvement,
+    summary,
+)
 from marvel_jax.runs import metrics
 from marvel_jax.runs.folder import RunFolder
-from marvel_jax.sweeps import request as requests
 from marvel_jax.sweeps.folder import SweepFolder
+from marvel_jax.sweeps.request import expand
 from marvel_jax.sweeps.run import online_curves
 
 WINDOW = 5  # iterations whose mean cost says whether a run is under the limit
@@ -114,7 +119,7 @@ def entries_of_sweep(folder: SweepFolder) -> dict[str, list[Entry]]:
     request, _ = folder.read_plan()
     results = {row["run"]: row for row in folder.table("results").to_pylist()}
     measured, found = folder.table("metrics"), {}
-    for index, point in enumerate(requests.expand(request)):
+    for index, point in enumerate(expand(request)):
         numbers = range(index * request.seeds, (index + 1) * request.seeds)
         rows = [results[number] for number in numbers if number in results and not results[number]["diverged"]]
         if not rows:
@@ -165,22 +170,27 @@ def compare(entries: list[Entry]) -> dict[str, Any]:
 
 def _with_interval(values: np.ndarray) -> dict[str, float | None]:
     if len(values) < FEWEST:
-        return {"iqm": float(statistics.interquartile_mean(values)), "low": None, "high": None}
-    return dict(statistics.summary(values))
+        return {"iqm": float(interquartile_mean(values)), "low": None, "high": None}
+    return dict(summary(values))
 
 
 def _against(entry: Entry, reference: Entry, name: str) -> dict[str, Any]:
     """The difference from the reference in one measure, and whether the seeds support it."""
     ours, theirs = entry.values[name], reference.values[name]
     if min(len(ours), len(theirs)) < FEWEST:
-        return {"difference": float(statistics.interquartile_mean(ours) - statistics.interquartile_mean(theirs))}
+        return {"difference": float(interquartile_mean(ours) - interquartile_mean(theirs))}
     paired = entry.seeds == reference.seeds
-    center, low, high = (float(x) for x in statistics.difference(ours, theirs, paired))
+    center, low, high = (float(x) for x in difference(ours, theirs, paired))
     sign = MEASURES[name][1]
-    chance = [float(x) for x in statistics.probability_of_improvement(sign * ours, sign * theirs, paired)]
+    chance = [float(x) for x in probability_of_improvement(sign * ours, sign * theirs, paired)]
     supported = low > 0 or high < 0
     better = None if not supported else sign * center > 0
     return {
-        **{"difference": center, "low": low, "high": high, "paired": paired, "supported": supported},
-        **{"better": better, "probability_of_improvement": dict(zip(("value", "low", "high"), chance, strict=True))},
+        "difference": center,
+        "low": low,
+        "high": high,
+        "paired": paired,
+        "supported": supported,
+        "better": better,
+        "probability_of_improvement": dict(zip(("value", "low", "high"), chance, strict=True)),
     }

@@ -1,34 +1,38 @@
 """Figures of `marvel diagnose`."""
 
+from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from marvel_jax.report.figures import LIMIT_COLOR, dress
+from marvel_jax.config.run import RunConfig
+from marvel_jax.report.figures import LIMIT_COLOR, grid, save
 
 SHOWN_SEEDS = 4  # more points than theirs hide each other
 
 
-def _grid(rows: int, columns: int, title: str, size: tuple[float, float] = (3.4, 3.1)) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False, layout="constrained"
-    )
-    figure.suptitle(title, fontsize=10)
-    for panel in axes.ravel():
-        dress(panel)
-    return figure, axes
+def draw(config: RunConfig, found: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes a figure for every part of a diagnosis; returns the paths."""
+    limit, title = config.hyper.cost_limit, f"{config.task}, {config.method}"
+    figures = {}
+    if found.get("critics", {}).get("data"):
+        figures["critics"] = critics(found["critics"], title)
+    if "fixed" in found:
+        figures["fixed-multipliers"] = fixed(found["fixed"], found["multiplier_before"], limit, title)
+    if "initial" in found:
+        figures["initial-multipliers"] = initial(found["initial"], limit, title)
+    if "gains" in found:
+        figures["gains"] = gains(found["gains"], title)
+    return save(figures, folder)
 
 
 def critics(found: dict[str, Any], title: str) -> Figure:
     """Critics' values against Monte-Carlo truth: places and kinds in rows, before and after in columns."""
     times = list(next(iter(found.values())))
     rows = [(place, kind) for place in found for kind in ("reward", "cost")]
-    figure, axes = _grid(len(rows), max(len(times), 1), title)
+    columns = max(len(times), 1)
+    figure, axes = grid(len(rows), columns, (3.4 * columns, 3.1 * len(rows)), title)
     for row, (place, kind) in enumerate(rows):
         entries = [found[place][when][kind] for when in times]
         everything = np.concatenate([entry["truth"].ravel() for entry in entries])
@@ -57,10 +61,10 @@ def _multiplier_axis(panel: Any, grid: list[float]) -> None:
 
 def fixed(found: dict[str, Any], before: dict[str, Any], limit: float, title: str) -> Figure:
     """Reward, cost and dual function over fixed multipliers, with the offline and the pre-aligned one."""
-    figure, axes = _grid(1, 3, title, (4.0, 3.6))
+    figure, (panels,) = grid(1, 3, (12.0, 3.6), title)
     labels = {"reward": "final reward", "cost": "final cost", "dual": "dual function (scaled reward)"}
     marks = {"offline algorithm's": before["offline"], "pre-aligned": before["aligned"]}
-    for panel, (name, label) in zip(axes[0], labels.items(), strict=True):
+    for panel, (name, label) in zip(panels, labels.items(), strict=True):
         _with_seeds(panel, np.asarray(found["multipliers"]), found[name])
         panel.set_xlabel("fixed multiplier λ")
         panel.set_ylabel(label)
@@ -72,28 +76,28 @@ def fixed(found: dict[str, Any], before: dict[str, Any], limit: float, title: st
             if values is not None:
                 middle = float(np.median(values))
                 panel.axvline(middle, color=f"C{index + 1}", linestyle=":", label=f"{mark}: {middle:.2g}")
-    axes[0][1].axhline(limit, color=LIMIT_COLOR, linestyle="--", linewidth=1)
-    axes[0][2].legend(frameon=False, fontsize=8)
+    panels[1].axhline(limit, color=LIMIT_COLOR, linestyle="--", linewidth=1)
+    panels[2].legend(frameon=False, fontsize=8)
     return figure
 
 
 def initial(found: dict[str, Any], limit: float, title: str) -> Figure:
     """What the first multiplier changes."""
-    figure, axes = _grid(1, 3, title, (4.0, 3.6))
+    figure, (panels,) = grid(1, 3, (12.0, 3.6), title)
     labels = {"reward": "final reward", "cost": "final cost", "violation": "violation while training"}
-    for panel, (name, label) in zip(axes[0], labels.items(), strict=True):
+    for panel, (name, label) in zip(panels, labels.items(), strict=True):
         _with_seeds(panel, np.asarray(found["multipliers"]), found[name])
         panel.set_xlabel("first multiplier λ")
         panel.set_ylabel(label)
         _multiplier_axis(panel, found["multipliers"])
-    axes[0][1].axhline(limit, color=LIMIT_COLOR, linestyle="--", linewidth=1)
+    panels[1].axhline(limit, color=LIMIT_COLOR, linestyle="--", linewidth=1)
     return figure
 
 
 def gains(found: dict[str, Any], title: str) -> Figure:
     """Maps of violation and final reward over K_p and K_i."""
-    figure, axes = _grid(1, 2, title, (5.0, 4.2))
-    for panel, (name, label) in zip(axes[0], {"violation": "violation", "reward": "final reward"}.items(), strict=True):
+    figure, (panels,) = grid(1, 2, (10.0, 4.2), title)
+    for panel, (name, label) in zip(panels, {"violation": "violation", "reward": "final reward"}.items(), strict=True):
         values = found[name].mean(axis=-1)
         image = panel.imshow(
             values, origin="lower", aspect="auto", cmap="viridis_r" if name == "violation" else "viridis"

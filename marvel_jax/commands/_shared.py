@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from marvel_jax.config import run as configuration
+from marvel_jax.commands._options import Output
 from marvel_jax.config.errors import UserError
+from marvel_jax.config.run import load_env_module
 from marvel_jax.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -33,12 +36,16 @@ def device_name() -> str:
     return f"{jax.devices()[0].device_kind} × {jax.device_count()} ({os.cpu_count()} CPU cores)"
 
 
-def load_env_module(where: str | None) -> None:
-    """Imports a user's module, with JAX prepared: registering an environment already takes steps in it."""
+def import_env_module(where: str | None) -> None:
+    """Imports a user's module, with JAX prepared: registering an environment already takes steps in it.
+
+    Raises:
+      UserError: If it cannot be imported, or what it registers is refused.
+    """
     if where is None:
         return
     prepare_jax(os.cpu_count() or 1)
-    configuration.load_env_module(where)
+    load_env_module(where)
 
 
 def check_unused(out: Path) -> None:
@@ -47,27 +54,34 @@ def check_unused(out: Path) -> None:
         raise UserError(f"{out} exists, and nothing is overwritten. Give another --out.")
 
 
-def writer_choice(options: Any) -> "WriterChoice":
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """Turns failures to write into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None
+
+
+def writer_choice(output: Output) -> "WriterChoice":
     """What --writers and --write-every ask for, checked."""
     from marvel_jax.runs.writers import WriterChoice
 
-    choice = WriterChoice(options.writers, options.write_every)
+    choice = WriterChoice(output.writers, output.write_every)
     choice.check()
     return choice
 
 
 def draw_runs(folders: list[RunFolder], out: Path, summaries: dict[Path, dict[str, Any]]) -> list[Path]:
     """Draws the figures of one run, or of several together, into `out`; returns their paths."""
-    from marvel_jax.report import figures
-    from marvel_jax.runs import metrics
+    from marvel_jax.report.run_figures import RunData, draw
+    from marvel_jax.runs.metrics import read
 
     methods = [summaries[folder.path]["method"] for folder in folders]
     labels = methods if len(set(methods)) == len(methods) else [folder.path.name for folder in folders]
     data = [
-        figures.RunData(label, metrics.read(folder.metrics).rows, summaries[folder.path])
+        RunData(label, read(folder.metrics).rows, summaries[folder.path])
         for label, folder in zip(labels, folders, strict=True)
     ]
-    try:
-        return figures.draw(data, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}). Give another --out.") from None
+    with writing_to(out):
+        return draw(data, out)

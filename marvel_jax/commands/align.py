@@ -1,0 +1,15 @@
+"""`marvel align`."""
+
+from dataclasses import dataclass
+
+from marvel_jax.commands._learning import LearningOptions, learn
+
+
+@dataclass(frozen=True)
+class Options(LearningOptions):
+    """Up to value pre-alignment: critics re-fitted to the online objective (use --from a pretrained run)."""
+
+
+def run(options: Options) -> int:
+    """Does the stages up to value pre-alignment; returns the exit status."""
+    return learn(options, "align")

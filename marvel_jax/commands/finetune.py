@@ -1,0 +1,15 @@
+"""`marvel finetune`."""
+
+from dataclasses import dataclass
+
+from marvel_jax.commands._learning import OnlineOptions, learn
+
+
+@dataclass(frozen=True)
+class Options(OnlineOptions):
+    """The online stage under the cost limit (use --from a pretrained or aligned run), with evaluation and figures."""
+
+
+def run(options: Options) -> int:
+    """Does all stages; returns the exit status."""
+    return learn(options, "finetune")

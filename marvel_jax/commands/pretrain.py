@@ -1,0 +1,15 @@
+"""`marvel pretrain`."""
+
+from dataclasses import dataclass
+
+from marvel_jax.commands._learning import LearningOptions, learn
+
+
+@dataclass(frozen=True)
+class Options(LearningOptions):
+    """The offline stage alone: a policy and critics from a fixed dataset, by --algorithm."""
+
+
+def run(options: Options) -> int:
+    """Does the offline stage; returns the exit status."""
+    return learn(options, "pretrain")

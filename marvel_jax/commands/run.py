@@ -1,0 +1,15 @@
+"""`marvel run`."""
+
+from dataclasses import dataclass
+
+from marvel_jax.commands._learning import OnlineOptions, learn
+
+
+@dataclass(frozen=True)
+class Options(OnlineOptions):
+    """All stages: pretrain offline, align values and multiplier, finetune online, evaluate, draw figures."""
+
+
+def run(options: Options) -> int:
+    """Does all stages; returns the exit status."""
+    return learn(options, "finetune")
