@@ -1,16 +1,30 @@
 """The experiment as a pure function: seeds are independent, traced fields do not compile again, stages compose."""
 
+import types
+from dataclasses import replace
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax.config import methods
-from marvel_jax.config.hyper import override
-from marvel_jax.core.problem import from_environment
+from marvel_jax.algorithms import registry
+from marvel_jax.algorithms.offline import bc
+from marvel_jax.algorithms.online import sac_lag
+from marvel_jax.config import override
+from marvel_jax.config import methods, offline, online
+from marvel_jax.config.fields import all_fields, by_path
+from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.seeds import map_seeds
-from marvel_jax.training import experiment, finetune, replay, rollout, stages
+from marvel_jax.training import experiment, finetune, handover, pretrain, replay, stages
+
+
+def first_online_state(env, hyper, key):
+    """Setting and first state of finetuning from random networks."""
+    setting = stages.setting_of(env.spec, hyper)
+    before = pretrain.init(hyper, setting.problem, setting.offline, key)
+    return setting, handover.start_finetuning(hyper, setting.problem, setting.online, before, None, key)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +55,16 @@ def test_mapped_over_seeds_on_cpu_devices_is_the_same(env, dataset, tiny, alone)
         chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=1e-4, atol=1e-4)
 
 
-def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, dataset, tiny):
-    hyper = methods.apply(tiny, "from-scratch")
-    problem = from_environment(env, hyper)
+def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, dataset, tiny_of):
+    hyper = tiny_of("from-scratch")
+    problem, _, networks = stages.setting_of(env.spec, hyper)
 
-    def start(key):
-        offline = experiment.pretrain.init(hyper, problem, key)
-        return experiment.start_finetuning(hyper, problem, offline, None, key)
+    @jax.jit
+    @jax.vmap
+    def advance(state):
+        return finetune.advance(hyper, problem, networks, env, dataset, state, 2)
 
-    advance = jax.jit(jax.vmap(lambda state: finetune.advance(hyper, problem, env, dataset, state, 2)))
-    healthy = jax.vmap(start)(jax.random.split(jax.random.key(0), 3))
+    healthy = jax.vmap(lambda key: first_online_state(env, hyper, key)[1])(jax.random.split(jax.random.key(0), 3))
     poisoned_actor = jax.tree.map(lambda x: x.at[1].set(jnp.nan), healthy.learner.actor.params)
     learner = healthy.learner.replace(actor=healthy.learner.actor.replace(params=poisoned_actor))
     poisoned = healthy.replace(learner=learner)
@@ -65,77 +79,60 @@ def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, datas
     assert np.isnan(poisoned_metrics["actor_loss"][1]).all()
 
 
-def test_traced_hyperparameters_compile_once(env, dataset, tiny):
-    @jax.jit
-    @chex.assert_max_traces(n=1)
-    def run(hyper):
-        return experiment.run(hyper, dataset, jax.random.key(0), env).metrics["multiplier"]
-
-    first = run(tiny)
+def test_traced_hyperparameters_compile_once(run, alone, tiny):
+    """All runs so far were one trace, and further values of traced fields do not add another."""
     changes = {"cost_limit": 5.0, "gains.integral": 0.01, "discount": 0.9, "sac.actor_learning_rate": 3e-3}
-    second = run(override(tiny, **changes))
-    assert not np.allclose(first, second)
+    other = run(override(tiny, **changes), jax.random.key(0))
+    assert not np.allclose(alone[0].metrics["multiplier"], other.metrics["multiplier"])
 
 
-def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny):
-    limits = jnp.array([0.0, 20.0, 90.0])
-    hyper = methods.apply(tiny, "warm-start")
+def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny_of):
+    """Costs here are between 0 and 1: under no limit they count, under 20 they do not."""
+    hyper, limits = tiny_of("warm-start", **{"control.margin": 0.0}), jnp.array([0.0, 20.0, 90.0])
 
-    def final_multiplier(limit):
-        limited = override(hyper, cost_limit=limit)
-        return experiment.run(limited, dataset, jax.random.key(0), env).metrics["multiplier"][-1]
+    def metrics(limit):
+        return experiment.run(override(hyper, cost_limit=limit), dataset, jax.random.key(0), env).metrics
 
-    values = jax.jit(jax.vmap(final_multiplier))(limits)
-    assert values.shape == (3,)
-    assert values[0] >= values[1] >= values[2]
+    found = jax.jit(jax.vmap(metrics))(limits)
+    print(found["multiplier"], found["cost"])
+    multiplier = found["multiplier"][:, -1]
+    assert multiplier[0] >= multiplier[1] >= multiplier[2]
 
 
 def assert_goes_on_as_it_started(stage, dataset, hyper, state):
-    advanced, _ = jax.eval_shape(stage.advance, dataset, hyper, state)
+    advanced, _ = jax.eval_shape(lambda hyper, state: stage.advance(dataset, hyper, state, stage.total), hyper, state)
     chex.assert_trees_all_equal_shapes_and_dtypes(advanced, state)
     # Nor in what `jit` also looks at: a loop of one's own around a jitted step would compile twice.
     assert [x.weak_type for x in jax.tree.leaves(advanced)] == [x.weak_type for x in jax.tree.leaves(state)]
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
-def test_every_method_plans_its_stages_and_starts(env, dataset, tiny, method):
-    hyper = methods.apply(tiny, method)
-    plan = stages.plan(env, hyper)
-    assert plan[-1].name == stages.FINETUNE
+def assert_stages_fit_together(env, dataset, hyper):
+    """From the shapes alone: nothing is compiled."""
     states = {}
-    for stage in plan:  # shapes alone: nothing is compiled
+    for stage in stages.plan(env, hyper):
         states[stage.name] = jax.eval_shape(stage.start, hyper, jax.random.key(0), states)
         assert_goes_on_as_it_started(stage, dataset, hyper, states[stage.name])
+    assert list(states)[-1] == stages.FINETUNE
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_every_method_plans_its_stages_and_starts(env, dataset, tiny_of, method):
+    assert_stages_fit_together(env, dataset, tiny_of(method))
 
 
 @pytest.mark.parametrize("online", ["td3-lag", "ppo-lag"])
 @pytest.mark.parametrize("offline", ["bear-lag", "bc"])
-def test_any_offline_policy_is_taken_on_by_any_online_algorithm(env, dataset, tiny, offline, online):
-    hyper = override(tiny, algorithm=offline, online_algorithm=online)
-    states = {}
-    for stage in stages.plan(env, hyper):  # shapes alone: nothing is compiled
-        states[stage.name] = jax.eval_shape(stage.start, hyper, jax.random.key(0), states)
-        assert_goes_on_as_it_started(stage, dataset, hyper, states[stage.name])
+def test_any_offline_policy_is_taken_on_by_any_online_algorithm(env, dataset, tiny_of, offline, online):
+    assert_stages_fit_together(env, dataset, tiny_of(algorithm=offline, online_algorithm=online))
 
 
-def test_mean_action_episodes_enter_the_constraint(env, dataset, tiny):
-    hyper = override(methods.apply(tiny, "from-scratch"), **{"online.mean_action_episodes": 1})
-    problem = from_environment(env, hyper)
-    offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
-    state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))
-    _, metrics = jax.jit(lambda s: finetune.advance(hyper, problem, env, dataset, s, 2))(state)
-    assert np.all(metrics["constraint_cost"] >= metrics["cost"])
-    assert np.all(metrics["constraint_cost"] >= metrics["mean_action_cost"])
-
-
-def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dataset, tiny):
+def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dataset, tiny_of):
     replays, losses = [], []
     for kept in ("float32", "float16"):
-        hyper = override(methods.apply(tiny, "from-scratch"), **{"online.replay_observations": kept})
-        problem = from_environment(env, hyper)
-        offline = experiment.pretrain.init(hyper, problem, jax.random.key(0))
-        state = experiment.start_finetuning(hyper, problem, offline, None, jax.random.key(0))
-        state, metrics = jax.jit(lambda s, h=hyper, p=problem: finetune.advance(h, p, env, dataset, s, 2))(state)
+        hyper = tiny_of("from-scratch", **{"replay.observation_dtype": kept})
+        (problem, _, networks), state = first_online_state(env, hyper, jax.random.key(0))
+        advance = jax.jit(lambda s, h=hyper, p=problem, n=networks: finetune.advance(h, p, n, env, dataset, s, 2))
+        state, metrics = advance(state)
         replays.append(sum(leaf.nbytes for leaf in jax.tree.leaves(state.replay)))
         losses.append(metrics["reward_loss"])
     assert replays[1] < 0.7 * replays[0]
@@ -143,16 +140,41 @@ def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dat
     assert not np.array_equal(*losses)
 
 
-@pytest.mark.parametrize(("fading", "offline"), [(0.0, [32, 32, 32]), (1.0, [32, 16, 0]), (2.0, [32, 0, 0])])
-def test_offline_rows_of_a_batch_fade_over_the_budget(env, dataset, tiny, fading, offline):
-    hyper = override(tiny, **{"online.offline_fading": fading, "online.iterations": 4, "sac.batch_size": 64})
-    problem = from_environment(env, hyper)
+@pytest.mark.parametrize(("decay", "left"), [(0.0, [32, 32, 32]), (1.0, [32, 16, 0]), (2.0, [32, 0, 0])])
+def test_offline_rows_of_a_batch_go_over_the_budget(env, dataset, tiny_of, decay, left):
+    hyper = tiny_of(**{"replay.offline_decay": decay, "online.iterations": 4, "sac.batch_size": 64})
+    problem, _, networks = stages.setting_of(env.spec, hyper)
     old, new = (dataset.replace(reward=jnp.full_like(dataset.reward, mark)) for mark in (1.0, 0.0))
     episode = jax.tree.map(lambda x: x[: problem.episode_length, None], new)
-    played = rollout.Rollout(episode, jnp.zeros(1), jnp.zeros(1), None, jnp.zeros(episode.reward.shape))
-    held = replay.add(hyper, problem, replay.init(hyper, problem), played)
-    batches = [replay.source(hyper, problem, old, held, jnp.int32(i))(jax.random.key(0)) for i in (0, 2, 4)]
-    assert [int(batch.reward.sum()) for batch in batches] == offline
+    played = Rollout(episode, jnp.zeros(1), jnp.zeros(1), None, jnp.zeros(episode.reward.shape))
+    held = replay.add(hyper, problem, replay.init(hyper, problem, networks), played)
+
+    @jax.jit
+    def offline_rows(iteration):
+        return replay.batches(hyper, problem, old, held, iteration)(jax.random.key(0)).reward.sum()
+
+    assert [int(offline_rows(i)) for i in (0, 2, 4)] == left
+
+
+def other_value(field):
+    """A value that a field may have and that is not its default."""
+    if field.choices:
+        return next(choice for choice in field.choices if choice != field.default)
+    if isinstance(field.default, bool):
+        return not field.default
+    if isinstance(field.default, tuple):
+        return (*field.default, 3)
+    return 7.0 if field.default is None else field.default + 1
+
+
+def variants():
+    """`path -> Hyper` that differs from the defaults in that alone; algorithms change with their sections."""
+    start = tiny_hyper()
+    for path, field in all_fields().items():
+        if path not in ("algorithm", "online_algorithm"):
+            yield path, override(start, **{path: other_value(field)})
+    yield "algorithm", override(start, algorithm="bear-lag")
+    yield "online_algorithm", override(start, online_algorithm="td3-lag")
 
 
 def test_chunks_divide_the_total():

@@ -73,39 +73,25 @@ def _batch(networks: Networks, size: int) -> Transition:
 
 
 @pytest.mark.parametrize("penalty", ["none", "linear"])
-def test_cpq_updates_are_finite_for_every_penalty(penalty):
-    problem, networks = Problem(episode_length=50), Networks(observation_size=3, action_size=2, hidden=(8,))
-    hyper, batch = CPQ(ood_penalty=penalty, vae_hidden=8), _batch(networks, 32)
-    state = cpq.init(hyper, problem, networks, jax.random.key(0))
-    update = jax.jit(cpq.update)
-    for step in range(3):
-        state, metrics = update(hyper, problem, networks, state, batch, jax.random.key(step))
-    assert all(np.isfinite(m).all() for m in jax.tree.leaves((state, metrics)))
-
-
-def test_linear_penalty_raises_the_cost_of_unlikely_actions_and_no_penalty_does_not():
-    """Nothing costs anything in these data: whatever the policy's actions look like, comes from the penalty."""
+def test_only_cpqs_penalty_raises_the_cost_of_actions_where_nothing_costs(penalty):
     problem = Problem(episode_length=100, cost_limit=10.0)
-    networks = Networks(observation_size=2, action_size=1, hidden=(16,))
-    batch = _batch(networks, 64).replace(cost=jnp.zeros(64), discount=jnp.zeros(64))
-    costs = {}
-    for penalty in ("none", "linear"):
-        hyper = CPQ(ood_penalty=penalty, vae_hidden=16)
+    networks, hyper = Networks(observation_size=2, action_size=1, hidden=(16,)), CPQ(ood_penalty=penalty, vae_hidden=16)
 
-        @jax.jit
-        def trained(state, hyper=hyper):
-            def step(state, key):
-                return cpq.update(hyper, problem, networks, state, batch, key)
+    @jax.jit
+    def trained(batch):
+        def step(state, key):
+            return cpq.update(hyper, problem, networks, state, batch, key)
 
-            return jax.lax.scan(step, state, jax.random.split(jax.random.key(0), 400))
+        start = cpq.init(hyper, problem, networks, jax.random.key(1))
+        return jax.lax.scan(step, start, jax.random.split(jax.random.key(0), 400))
 
-        state, metrics = trained(cpq.init(hyper, problem, networks, jax.random.key(1)))
-        action = networks.policy(state.actor.params, batch.observation).mode()
-        values = networks.twin_values(state.cost_critic.params, batch.observation, action)
-        costs[penalty] = float(jnp.max(jnp.mean(values, axis=1)))
-        assert np.all(np.asarray(metrics["ood_weight"]) <= 1.0)
-    assert abs(costs["none"]) < 0.3
-    assert costs["linear"] > 1.0
+    batch = _batch(networks, 64)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(trained(batch)))
+    state, _ = trained(batch.replace(cost=jnp.zeros(64), discount=jnp.zeros(64)))
+    action = networks.policy(state.actor.params, batch.observation).mode()
+    value = float(jnp.max(networks.twin_values(state.cost_critic.params, batch.observation, action)))
+    goal = float(hyper.ood_margin * problem.discounted_cost_limit)
+    assert value < 0.3 if penalty == "none" else 0.5 < value < 1.5 * goal
 
 
 def test_sac_lag_with_a_huge_multiplier_lowers_cost_and_with_none_raises_reward():
@@ -233,9 +219,9 @@ def test_scaling_the_cost_critic_divides_the_aligned_multiplier():
     assert aligned(4.0) == pytest.approx(0.25, rel=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(2, 70), st.floats(-50, 50), st.floats(0.1, 50), st.integers(0, 1000))
-def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, spread, seed):
+@partial(jax.jit, static_argnums=0)
+def normalized(features, offset, spread, seed):
+    """Value and gradients of our module and of Flax's on the same numbers; compiled once for each width."""
     noise = jax.random.normal(jax.random.key(seed), (5, features))
     # Rows that are nearly constant would test the rounding of their offset.
     x = offset + spread * noise / (jnp.std(noise, axis=-1, keepdims=True) + 1e-3)
@@ -247,7 +233,14 @@ def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, sprea
     def value(module):
         return jax.value_and_grad(lambda p, x: jnp.vdot(weight, module.apply(p, x)), argnums=(0, 1))(params, x)
 
-    for mine, other in zip(jax.tree.leaves(value(ours)), jax.tree.leaves(value(theirs)), strict=True):
+    return value(ours), value(theirs)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from([2, 3, 17, 64, 70]), st.floats(-50, 50), st.floats(0.1, 50), st.integers(0, 1000))
+def test_layer_normalization_and_its_gradient_are_flax_s(features, offset, spread, seed):
+    ours, theirs = normalized(features, offset, spread, seed)
+    for mine, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-3)
 
 

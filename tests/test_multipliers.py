@@ -1,25 +1,35 @@
 """The four controllers: properties over random cost sequences."""
 
-import jax.numpy as jnp
+from functools import partial
+
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marvel_jax.config.hyper import Gains
+from marvel_jax.config import Gains
 from marvel_jax.multiplier import controllers
 
-COSTS = st.lists(st.floats(0, 200, width=32), min_size=1, max_size=25)
+LONGEST = 25
+COSTS = st.lists(st.floats(0, 200, width=32), min_size=1, max_size=LONGEST)
 FEW = settings(max_examples=25, deadline=None)
 
 
 def trace(update, gains, costs, limit=20.0):
-    state = controllers.init(gains)
-    states = []
-    for cost in costs:
-        state = update(gains, state, jnp.float32(cost), limit)
-        states.append(state)
-    return states
+    """The states after each of at most `LONGEST` costs; sequences of any length share a program."""
+    padded = np.pad(np.asarray(costs, np.float32), (0, LONGEST - len(costs)))
+    states = jax.device_get(_trace(update, gains, padded, limit))
+    return [jax.tree.map(lambda x, step=step: x[step], states) for step in range(len(costs))]
+
+
+@partial(jax.jit, static_argnums=0)
+def _trace(update, gains, costs, limit):
+    def step(state, cost):
+        state = update(gains, state, cost, limit)
+        return state, state
+
+    return jax.lax.scan(step, controllers.init(gains), costs)[1]
 
 
 @FEW

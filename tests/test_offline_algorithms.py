@@ -1,7 +1,5 @@
 """Oracles of the offline algorithms beside CPQ: closed forms, a finite CMDP's linear program, support of the data."""
 
-from dataclasses import replace
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -12,11 +10,11 @@ from scipy.optimize import linprog
 
 from marvel_jax.algorithms.offline import bcq_lag, bear_lag, coptidice, in_support
 from marvel_jax.algorithms.registry import OFFLINE
+from marvel_jax.config import BCQLag, Hyper, offline, override
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.hyper import BCQLag, Hyper, override
 from marvel_jax.core import trajectories
-from marvel_jax.core.networks import init_twins, policy, twin_values
-from marvel_jax.core.problem import Problem, from_environment
+from marvel_jax.core.networks import Networks, networks_of
+from marvel_jax.core.problem import Problem, problem_of
 from marvel_jax.core.transitions import Transition
 from marvel_jax.training import pretrain
 
@@ -29,28 +27,34 @@ def one_step(action, reward, cost) -> Transition:
     return Transition(nothing, action[:, None], reward, cost, jnp.zeros(len(action)), nothing)
 
 
-def learned(name, problem, data, updates=1500, **changes):
-    """The state of an algorithm after full batches of `data`."""
+def own_hyper(name, **changes):
+    """An algorithm's own hyperparameters."""
+    return override(getattr(Hyper(), offline.OFFLINE[name].section), **changes)
+
+
+def trainer(name, problem, networks, updates):
+    """`(hyper, data) -> (state, metrics [updates])` after full batches of `data`; one program for all of both."""
     algorithm = OFFLINE[name]
-    hyper = override(Hyper(), **{f"{algorithm.part}.{key}": value for key, value in changes.items()})
-    own = getattr(hyper, algorithm.part)
 
     @jax.jit
-    def run(key):
+    def train(hyper, data):
         def step(state, key):
-            return algorithm.update(own, problem, state, data, key)
+            return algorithm.update(hyper, problem, networks, state, data, key)
 
-        return jax.lax.scan(step, algorithm.init(own, problem, key), jax.random.split(key, updates))
+        init_key = jax.random.key(0)
+        first = algorithm.init(hyper, problem, networks, init_key)
+        return jax.lax.scan(step, first, jax.random.split(init_key, updates))
 
-    return run(jax.random.key(0))
+    return train
 
 
 def test_behaviour_cloning_finds_the_maximum_of_the_likelihood():
     raw = 0.3 + 0.5 * jax.random.normal(jax.random.key(1), (4096,))
     zero = jnp.zeros(len(raw))
-    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=())
-    state, _ = learned("bc", problem, one_step(jnp.tanh(raw), zero, zero), actor_learning_rate=1e-2)
-    found = policy(problem, state.actor.params, jnp.zeros(1))
+    networks = Networks(observation_size=1, action_size=1, hidden=())
+    train = trainer("bc", Problem(episode_length=1), networks, 1500)
+    state, _ = train(own_hyper("bc", actor_learning_rate=1e-2), one_step(jnp.tanh(raw), zero, zero))
+    found = networks.policy(state.actor.params, jnp.zeros(1))
     assert float(found.mean[0]) == pytest.approx(float(raw.mean()), abs=1e-2)
     assert float(jnp.exp(found.log_std[0])) == pytest.approx(float(raw.std()), abs=1e-2)
 
@@ -71,16 +75,16 @@ def test_safe_cloning_draws_from_episodes_within_the_limit_alone(dataset):
     for limit in (5.0, 20.0):
         problem = Problem(cost_limit=limit)
         data = dataset.replace(reward=trajectories.episode_costs(dataset))
-        batch = OFFLINE["bc-safe"].source(problem, data, 512)(jax.random.key(0))
+        batch = OFFLINE["bc-safe"].batches(problem, data, 512)(jax.random.key(0))
         assert float(batch.reward.max()) <= limit
         assert len(np.unique(batch.observation[:, 0])) > 50
 
 
 def test_safe_cloning_without_a_safe_episode_is_refused_with_the_cheapest(dataset):
     dear = dataset.replace(cost=jnp.ones(len(dataset.cost)))
-    hyper = override(Hyper(), algorithm="bc-safe")
+    hyper = override(Hyper(), algorithm="bc-safe", cost_limit=20.0)
     pretrain.check([hyper], dataset)
-    for imitating in (hyper, override(Hyper(), **{"pretrain.clone_beyond": 2.0})):
+    for imitating in (hyper, override(Hyper(), cost_limit=20.0, **{"pretrain.clone_beyond": 2.0})):
         with pytest.raises(UserError, match="the cheapest costs 100"):
             pretrain.check([override(hyper, cost_limit=200.0), imitating], dear)
 
@@ -94,6 +98,29 @@ class SameEverywhere(nn.Module):
         return jnp.broadcast_to(jnp.stack([action, action, -3.0, -3.0]), (*observation.shape[:-1], 4))
 
 
+@pytest.fixture(scope="module")
+def choice(env):
+    """`(own, clone, updates, cost_limit) -> chosen actor, own, clone, metrics`, compiled once.
+
+    On BallRun full speed costs nearly every one of 100 steps, standing still none.
+    """
+    hyper = override(Hyper(), **{"pretrain.clone_beyond": 1.5, "pretrain.updates": 10})
+    networks = networks_of(env.spec, hyper, actor=SameEverywhere())
+
+    def doing(state, action):
+        return state.replace(actor=jax.tree.map(lambda x: jnp.full_like(x, action), state.actor))
+
+    @jax.jit
+    def choose(own, clone, updates, cost_limit):
+        problem = problem_of(env.spec, override(hyper, cost_limit=cost_limit))
+        state = pretrain.init(hyper, problem, networks, jax.random.key(0)).replace(step=updates)
+        state = state.replace(learner=doing(state.learner, own), clone=doing(state.clone, clone))
+        chosen, metrics = pretrain.choose(hyper, problem, networks, env, state)
+        return chosen.learner.actor, state.learner.actor, state.clone.actor, metrics
+
+    return choose
+
+
 @pytest.mark.parametrize(
     ("own", "clone", "updates", "cost_limit", "taken"),
     [
@@ -104,16 +131,10 @@ class SameEverywhere(nn.Module):
         (3.0, 4.0, 10, 20.0, False),  # no better
     ],
 )
-def test_a_clone_takes_the_place_of_a_policy_far_over_the_limit(env, own, clone, updates, cost_limit, taken):
-    """On BallRun full speed costs nearly every one of 100 steps, standing still none."""
-    hyper = override(Hyper(), cost_limit=cost_limit, **{"pretrain.clone_beyond": 1.5, "pretrain.updates": 10})
-    problem = replace(from_environment(env, hyper), actor=SameEverywhere())
-    state = pretrain.init(hyper, problem, jax.random.key(0)).replace(step=jnp.int32(updates))
-    doing = lambda state, action: state.replace(actor=jax.tree.map(lambda x: jnp.full_like(x, action), state.actor))  # noqa: E731
-    state = state.replace(learner=doing(state.learner, own), clone=doing(state.clone, clone))
-    chosen, metrics = pretrain.choose(hyper, problem, env, state)
+def test_a_clone_takes_the_place_of_a_policy_far_over_the_limit(choice, own, clone, updates, cost_limit, taken):
+    chosen, own_actor, clone_actor, metrics = choice(own, clone, updates, cost_limit)
     assert bool(metrics["cloned"]) == taken
-    chex.assert_trees_all_equal(chosen.learner.actor, (state.clone if taken else state.learner).actor)
+    chex.assert_trees_all_equal(chosen, clone_actor if taken else own_actor)
 
 
 def test_discrepancy_of_two_points_has_its_closed_form():
@@ -125,38 +146,39 @@ def test_discrepancy_of_two_points_has_its_closed_form():
 
 @pytest.mark.parametrize("name", ["bear-lag", "bcq-lag"])
 def test_policies_stay_within_the_data_and_turn_round_where_it_costs(name):
-    """Reward grows with the action; data lie in [0, 0.4]. With costs above 0.2 and a limit of 0.2, less is done."""
+    """Reward grows with the action; data lie in [0, 0.4]. Where actions above 0.2 cost 1 and the limit is 0.2, the
+    policy goes up to those and no further."""
     action = jax.random.uniform(jax.random.key(2), (ROWS,), minval=0.0, maxval=0.4)
-    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=(32,), cost_limit=0.2)
-    acts = {}
+    problem = Problem(episode_length=1, cost_limit=0.2)
+    networks = Networks(observation_size=1, action_size=1, hidden=(32,))
+    changes = {"actor_learning_rate": 3e-3, "vae_hidden": 32}
+    changes |= {"perturbation": 0.2} if name == "bcq-lag" else {"divergence_weight_rate": 3e-2, "kernel_variance": 0.5}
+    train, acts = trainer(name, problem, networks, 2000), {}
     for cost in (0.0, 1.0):
-        data = one_step(action, action, cost * (action > 0.2))
-        changes = {"actor_learning_rate": 3e-3, "vae_hidden": 32, "multiplier_proportional": 1.0}
-        changes |= {"multiplier_integral": 0.01}
-        changes |= {"divergence_weight_rate": 3e-2, "kernel_variance": 0.5} if name == "bear-lag" else {}
-        state, _ = learned(name, problem, data, **changes)
-        acts[cost] = float(policy(problem, state.actor.params, jnp.zeros(1)).mode()[0])
-    assert 0.2 < acts[0.0] < 0.65
-    assert acts[1.0] < acts[0.0] - 0.02
+        state, _ = train(own_hyper(name, **changes), one_step(action, action, cost * (action > 0.2)))
+        acts[cost] = float(networks.policy(state.actor.params, jnp.zeros(1)).mode()[0])
+    print(acts, state.multiplier)
+    assert 0.3 < acts[0.0] < 0.65
+    assert 0.0 < acts[1.0] < 0.22
 
 
 def test_targets_take_the_best_candidate_of_mixed_twins():
-    problem = Problem(observation_size=2, action_size=1, episode_length=1, hidden=(4,))
-    twins, hyper = init_twins(problem, jax.random.key(0)), BCQLag(candidates=3, ensemble_weight=0.75)
+    networks = Networks(observation_size=2, action_size=1, hidden=(4,))
+    twins, weight = networks.init_twins(jax.random.key(0)), in_support.TWIN_WEIGHT
     observation = jnp.broadcast_to(jax.random.normal(jax.random.key(1), (5, 2)), (3, 5, 2))
     action = jax.random.uniform(jax.random.key(2), (3, 5, 1))
-    values = np.asarray(twin_values(problem, twins, observation, action))
-    expected = (0.75 * values.min(axis=0) + 0.25 * values.max(axis=0)).max(axis=0)
-    np.testing.assert_allclose(in_support.best_value(hyper, problem, twins, observation, action), expected, rtol=1e-5)
+    values = np.asarray(networks.twin_values(twins, observation, action))
+    expected = (weight * values.min(axis=0) + (1 - weight) * values.max(axis=0)).max(axis=0)
+    assert weight == 0.75
+    np.testing.assert_allclose(in_support.best_value(networks, twins, observation, action), expected, rtol=1e-5)
 
 
 def test_perturbation_moves_actions_by_no_more_than_its_bound():
-    problem = Problem(observation_size=2, action_size=2, episode_length=1, hidden=(4,))
-    hyper = BCQLag(perturbation=0.1)
-    params = bcq_lag.init(hyper, problem, jax.random.key(0)).perturbation.params
+    networks, hyper = Networks(observation_size=2, action_size=2, hidden=(4,)), BCQLag(perturbation=0.1)
+    params = bcq_lag.init(hyper, Problem(episode_length=1), networks, jax.random.key(0)).perturbation.params
     large = jax.tree.map(lambda x: 100 * x, params)
     action = jax.random.uniform(jax.random.key(1), (64, 2), minval=-1.0)
-    moved = bcq_lag.moved(hyper, problem, large, jax.random.normal(jax.random.key(2), (64, 2)), action)
+    moved = bcq_lag.moved(hyper, networks, large, jax.random.normal(jax.random.key(2), (64, 2)), action)
     assert float(jnp.abs(moved - action).max()) == pytest.approx(0.1, abs=1e-3)
     assert float(jnp.abs(moved).max()) <= 1
 
@@ -167,7 +189,8 @@ def test_coptidice_reaches_the_linear_program_of_a_finite_cmdp():
     target = np.array([[0, 1], [2, 0], [1, 2]])  # [state, action] -> state
     reward = np.array([[0.1, 0.0], [0.5, 0.2], [0.0, 1.0]])
     cost = np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
-    problem = Problem(3, 1, 100, hidden=(), critic_layer_norm=False, discount=discount, cost_limit=limit)
+    problem = Problem(episode_length=100, discount=discount, cost_limit=limit)
+    networks = Networks(observation_size=3, action_size=1, hidden=(), critic_layer_norm=False)
     allowed = float((1 - discount) * problem.discounted_cost_limit)
     flow = np.zeros((3, 6))
     for state in range(3):
@@ -190,7 +213,8 @@ def test_coptidice_reaches_the_linear_program_of_a_finite_cmdp():
     )
     batch = coptidice.Batch(steps, jnp.broadcast_to(one_hot[0], (len(state), 3)))
     changes = {"value_learning_rate": 3e-3, "divergence_weight": 0.02, "cost_bound": 1e-5}
-    _, metrics = learned("coptidice", problem, batch, updates=20_000, multiplier_learning_rate=3e-3, **changes)
+    hyper = own_hyper("coptidice", multiplier_learning_rate=3e-3, **changes)
+    _, metrics = trainer("coptidice", problem, networks, 20_000)(hyper, batch)
     reached = {name: float(np.mean(values[-2000:])) for name, values in metrics.items()}
     assert reached["weighted_cost"] == pytest.approx(allowed, abs=0.03)
     assert reached["weighted_reward"] == pytest.approx(-solved.fun, abs=0.03)
@@ -204,7 +228,8 @@ def test_best_ratio_maximises_what_the_divergence_is_the_conjugate_of():
 
 
 def test_a_wider_cost_bound_is_more_pessimistic():
-    problem = Problem(2, 1, 10, hidden=(8,), cost_limit=3.0)
+    problem = Problem(episode_length=10, cost_limit=3.0)
+    networks = Networks(observation_size=2, action_size=1, hidden=(8,))
     keys = jax.random.split(jax.random.key(0), 4)
     steps = Transition(
         jax.random.normal(keys[0], (64, 2)),
@@ -214,24 +239,25 @@ def test_a_wider_cost_bound_is_more_pessimistic():
         jnp.ones(64),
         jax.random.normal(keys[3], (64, 2)),
     )
-    batch = coptidice.Batch(steps, steps.observation)
-    estimates = []
+    train, estimates = trainer("coptidice", problem, networks, 3000), []
     for bound in (1e-4, 0.3):
-        _, metrics = learned("coptidice", problem, batch, 3000, cost_bound=bound, multiplier_learning_rate=1e-2)
+        hyper = own_hyper("coptidice", cost_bound=bound, multiplier_learning_rate=1e-2)
+        _, metrics = train(hyper, coptidice.Batch(steps, steps.observation))
         estimates.append(float(jnp.mean((metrics["cost_estimate"] - metrics["weighted_cost"])[-500:])))
+    print(estimates)
     assert estimates[1] > estimates[0] + 1e-3
 
 
 @pytest.mark.parametrize("name", OFFLINE)
-def test_every_offline_algorithm_trains_on_a_real_dataset(name, env, dataset, tiny):
-    hyper = override(tiny, algorithm=name, **{"bear_lag.vae_hidden": 8, "bcq_lag.vae_hidden": 8})
+def test_every_offline_algorithm_trains_on_a_real_dataset(name, env, dataset, tiny_of):
+    hyper = tiny_of(algorithm=name, **{"bear_lag.vae_hidden": 8, "bcq_lag.vae_hidden": 8})
     hyper = override(hyper, **{"pretrain.clone_beyond": 2.0})  # as well
-    problem = from_environment(env, hyper)
-    state = pretrain.init(hyper, problem, jax.random.key(0))
-    after, metrics = jax.jit(pretrain.advance, static_argnums=4)(hyper, problem, dataset, state, 3)
+    problem, networks = problem_of(env.spec, hyper), networks_of(env.spec, hyper)
+    state = jax.jit(pretrain.init)(hyper, problem, networks, jax.random.key(0))
+    after, metrics = jax.jit(pretrain.advance, static_argnums=5)(hyper, problem, networks, dataset, state, 3)
     assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.learner, metrics)))
     for part in ("learner", "clone"):
         before, now = (jax.tree.leaves(getattr(s, part).actor.params) for s in (state, after))
         assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True))
-    chosen, _ = jax.eval_shape(lambda s: pretrain.choose(hyper, problem, env, s), after)
+    chosen, _ = jax.eval_shape(lambda s: pretrain.choose(hyper, problem, networks, env, s), after)
     chex.assert_trees_all_equal_shapes_and_dtypes(chosen, after)

@@ -5,58 +5,59 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax.algorithms.online import off_policy, ppo_lag, sac_lag, td3_lag
-from marvel_jax.algorithms.registry import ONLINE, Experience
-from marvel_jax.config import methods
-from marvel_jax.config.hyper import Hyper, PPOLag, SACLag, TD3Lag, override
-from marvel_jax.core.networks import init_actor, init_twins, init_value, policy
+from marvel_jax.algorithms.online import off_policy, ppo_lag, sac_lag
+from marvel_jax.algorithms.protocol import Experience
+from marvel_jax.algorithms.registry import ONLINE, exploring_networks
+from marvel_jax.config import Hyper, PPOLag, SACLag, layered, online, override
+from marvel_jax.config.check import conflict
+from marvel_jax.config.methods import METHODS
+from marvel_jax.core.networks import Networks, aggregate, networks_of
 from marvel_jax.core.parameters import Critics, conservative, new_learner
-from marvel_jax.core.problem import Problem, from_spec
+from marvel_jax.core.problem import Problem
+from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.transitions import Transition
-from marvel_jax.training import finetune, guides, step_size
-from marvel_jax.training.guides import Guided
-from marvel_jax.training.rollout import Rollout
+from marvel_jax.training import guides
 
 ROWS = 256
+ONE_STEP = Problem(episode_length=1)
 
 
-def critics_of(problem: Problem) -> Critics:
+def critics_of(networks: Networks) -> Critics:
     keys = jax.random.split(jax.random.key(7), 4)
-    return Critics(*(init_twins(problem, key) for key in keys[:2]), *(init_value(problem, key) for key in keys[2:]))
+    twins = (networks.init_twins(key) for key in keys[:2])
+    return Critics(*twins, *(networks.init_value(key) for key in keys[2:]))
 
 
 @pytest.mark.parametrize("name", ONLINE)
 def test_a_huge_multiplier_lowers_cost_and_none_raises_reward(name):
     """Reward and cost of one-step episodes are both the action itself."""
-    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=(32,))
-    algorithm = ONLINE[name]
-    changes = {"actor_learning_rate": 3e-3, "batch_size": 64}
-    hyper = override(Hyper(), **{f"{algorithm.part}.{key}": value for key, value in changes.items()})
-    hyper = override(hyper, online_algorithm=name, **{"online.updates": 20})
+    networks, algorithm = Networks(observation_size=1, action_size=1, hidden=(32,)), ONLINE[name]
+    hyper = override(getattr(Hyper(), online.ONLINE[name].section), actor_learning_rate=3e-3, batch_size=64)
 
     @jax.jit
     def trained(multiplier):
         def iteration(learner, key):
             observation = jnp.ones((1, ROWS, 1))
-            action, _ = policy(problem, learner.actor.params, observation).sample(key)
+            action, _ = networks.policy(learner.actor.params, observation).sample(key)
             wide = jax.random.uniform(key, action.shape, minval=-1.0)
             action = action if name == "ppo-lag" else wide
             end = jnp.zeros((1, ROWS))
             steps = Transition(observation, action, action[..., 0], action[..., 0], end, observation)
             played = Rollout(steps, end[0], end[0], None, 1 - end)
             flat = jax.tree.map(lambda x: x[0], steps)
-            return algorithm.improve(hyper, problem, learner, Experience(played, lambda key: flat), multiplier, key)
+            experience = Experience(played, lambda key: flat)
+            return algorithm.train_iteration(hyper, ONE_STEP, networks, learner, experience, multiplier, key, 20)
 
-        start = algorithm.start(hyper, new_learner(init_actor(problem, jax.random.key(0))), critics_of(problem))
+        start = algorithm.start(hyper, new_learner(networks.init_actor(jax.random.key(0))), critics_of(networks))
         return jax.lax.scan(iteration, start, jax.random.split(jax.random.key(1), 40))[0]
 
-    acts = [float(policy(problem, trained(jnp.float32(m)).actor.params, jnp.ones(1)).mode()[0]) for m in (0.0, 100.0)]
+    acts = [float(networks.policy(trained(jnp.float32(m)).actor.params, jnp.ones(1)).mode()[0]) for m in (0.0, 100.0)]
     assert acts[0] > 0.7
     assert acts[1] < -0.7
 
 
 def test_advantages_are_those_of_the_definition():
-    """Σ_k (γλ)^k δ_{t+k} until the episode ends, by hand."""
+    """Σ_k (γλ)^k δ_{t+k} until the episode ends."""
     generator = np.random.default_rng(0)
     length, discount, gae = 7, 0.9, 0.8
     signal, value, following = generator.normal(size=(3, length, 1))
@@ -73,34 +74,39 @@ def test_advantages_are_those_of_the_definition():
 
 
 def test_ppo_stands_still_once_it_is_far_from_what_played():
-    problem = Problem(observation_size=1, action_size=1, episode_length=1, hidden=(8,))
-    state = ppo_lag.init(PPOLag(), problem, jax.random.key(0))
+    networks, hyper = Networks(observation_size=1, action_size=1, hidden=(8,)), PPOLag()
+    state = ppo_lag.init(hyper, ONE_STEP, networks, jax.random.key(0))
     steps = Transition(*(jnp.ones((1, 8, n)) * 0.2 for n in (1, 1)), *(jnp.ones((1, 8)),) * 3, jnp.ones((1, 8, 1)))
-    batch = jax.tree.map(lambda x: x[0], ppo_lag.judge(PPOLag(), problem, state, steps, jnp.ones((1, 8))))
-    batch = batch.replace(advantage=jnp.arange(8.0))
+    played = ppo_lag.compute_advantages(hyper, ONE_STEP, networks, state, steps, jnp.ones((1, 8)))
+    batch = jax.tree.map(lambda x: x[0], played).replace(advantage=jnp.arange(8.0))
     for shift, moves in ((0.0, True), (2.0, False)):
         shifted = batch.replace(log_prob=batch.log_prob - shift)
-        after, _ = ppo_lag.update(PPOLag(), problem, state, shifted, jnp.float32(0), jax.random.key(0))
+        after, _ = ppo_lag.update(hyper, ONE_STEP, networks, state, shifted, jnp.float32(0), jax.random.key(0))
         before, now = (jax.tree.leaves(s.actor.params) for s in (state, after))
         assert any(not np.array_equal(x, y) for x, y in zip(before, now, strict=True)) == moves
 
 
 def test_ppo_s_changes_are_shares_of_the_way_to_where_it_stands_still():
     """Of two policies with the same noise σ, A·(Δ/σ)²/2 is the KL of means that are Δ apart."""
-    problem = Problem(observation_size=1, action_size=3, hidden=(), log_std_minimum=-1.0, log_std_maximum=-1.0)
-    before = init_actor(problem, jax.random.key(0))
+    networks = Networks(observation_size=1, action_size=3, hidden=(), log_std_minimum=-1.0, log_std_maximum=-1.0)
+    before = networks.init_actor(jax.random.key(0))
     after = jax.tree.map(lambda x: x + 0.05, before)
-    hyper = override(Hyper(), **{"ppo.divergence_limit": 3 * (0.05 * np.e) ** 2 / 2})
-    change = ONLINE["ppo-lag"].change(hyper, problem, before, after, jnp.zeros((5, 1)))
+    hyper = PPOLag(divergence_limit=3 * (0.05 * np.e) ** 2 / 2)
+    change = ppo_lag.policy_change(hyper, networks, before, after, jnp.zeros((5, 1)))
     assert float(change) == pytest.approx(1.0, rel=1e-5)
 
 
-def test_td3_explores_with_the_same_deviation_everywhere(env):
-    hyper = override(Hyper(), online_algorithm="td3-lag", **{"td3.exploration_noise": 0.3})
-    problem = from_spec(env.spec, hyper)
+def test_td3_explores_with_the_same_deviation_everywhere_and_the_others_with_the_policys_own(env):
     observation = jax.random.normal(jax.random.key(0), (16, env.observation_size))
-    found = policy(problem, init_actor(problem, jax.random.key(1)), observation)
-    np.testing.assert_allclose(jnp.exp(found.log_std), 0.3, rtol=1e-5)
+    for name in ONLINE:
+        hyper = override(Hyper(), online_algorithm=name, **{"td3.exploration_noise": 0.3})
+        networks = networks_of(env.spec, hyper)
+        exploring = exploring_networks(hyper, networks)
+        if name != "td3-lag":
+            assert exploring == networks
+            continue
+        found = exploring.policy(networks.init_actor(jax.random.key(1)), observation)
+        np.testing.assert_allclose(jnp.exp(found.log_std), 0.3, rtol=1e-5)
 
 
 def test_target_noise_is_clipped_and_stays_within_bounds():
@@ -112,71 +118,38 @@ def test_target_noise_is_clipped_and_stays_within_bounds():
     assert off_policy.with_noise(SACLag(), action, jax.random.key(0)) is action
 
 
-def test_means_are_penalized_only_where_actions_hardly_answer():
-    mean = jnp.array([[3.0, 0.5], [-4.0, -1.9]])
-    assert off_policy.saturation(SACLag(), mean) == 0.0
-    assert float(off_policy.saturation(SACLag(desaturate=True, saturation_penalty=0.5), mean)) == 0.5 * (1 + 4) / 2
-
-
-@pytest.mark.parametrize(("algorithm", "part"), [(sac_lag, SACLag), (td3_lag, TD3Lag)])
-def test_a_saturated_policy_comes_back_to_where_its_actions_answer(algorithm, part):
-    hyper = part(desaturate=True, actor_learning_rate=0.1)
-    problem = Problem(observation_size=2, action_size=1, episode_length=10, hidden=())
-    state = algorithm.init(hyper, problem, jax.random.key(0))
-    saturated = jax.tree.map(lambda x: x + 4.0, state.actor.params)
-    state = state.replace(actor=state.actor.replace(params=saturated))
-    batch = Transition(*(jnp.ones((8, n)) for n in (2, 1)), *(jnp.ones(8),) * 3, jnp.ones((8, 2)))
-
-    def one(state, key):
-        return algorithm.update(hyper, problem, state, batch, jnp.float32(1.0), key)[0], None
-
-    after, _ = jax.lax.scan(one, state, jax.random.split(jax.random.key(1), 300))
-    before, now = (policy(problem, s.actor.params, batch.observation[0]).mean.item() for s in (state, after))
-    assert before > 8
-    assert abs(now) < 2.2
-
-
-@pytest.mark.parametrize("name", ["sac-lag", "td3-lag"])
-def test_saturation_counts_while_costs_stay_far_over_the_limit(name):
-    part = ONLINE[name].part
-    hyper = override(Hyper(), online_algorithm=name, **{f"{part}.desaturate": True})
-    problem = Problem(observation_size=2, action_size=1, cost_limit=20.0)
-    steps = step_size.init()
-    for cost, share in ((30.0, 0.5), (10.0, 0.0), (90.0, 0.0)):  # the least of the recent costs counts
-        steps = step_size.see(steps, jnp.float32(cost))
-        stepping, *_ = finetune._stepping(hyper, problem, steps, jnp.int32(0))
-        assert float(getattr(stepping, part).saturation_penalty) == share
-
-
 def test_conservative_critics_push_down_only_what_exceeds_the_returns_seen():
-    problem = Problem(observation_size=2, action_size=1, episode_length=5, hidden=())
-    twins = init_twins(problem, jax.random.key(0))
+    networks = Networks(observation_size=2, action_size=1, hidden=())
+    twins = networks.init_twins(jax.random.key(0))
     observation, action = jax.random.normal(jax.random.key(1), (8, 2)), jnp.zeros((8, 1))
     zero = jnp.zeros(8)
     batch = Transition(observation, action, zero, zero, zero, observation)
     for seen, pushes in ((-1e6, True), (1e6, False)):
         known = batch.replace(return_to_go=jnp.full(8, seen))
-        loss = conservative(problem, known, jnp.ones((8, 1)), lambda twins: jnp.zeros(()), 1.0)
+        loss = conservative(networks, known, jnp.ones((8, 1)), lambda twins: jnp.zeros(()), 1.0)
         slope = jax.grad(loss)(twins)[0]["params"]["Dense_0"]["kernel"][-1, 0]  # of the action's weight
         assert float(slope) == pytest.approx(1.0 if pushes else 0.0, abs=1e-5)
 
 
-def guided(problem, kind, stage=0):
-    keys = jax.random.split(jax.random.key(0), 4)
-    guide = guides.init(kind, init_actor(problem, keys[0])).replace(stage=jnp.int32(stage))
-    return Guided(init_actor(problem, keys[1]), guide, init_twins(problem, keys[2]), init_twins(problem, keys[3]))
+LONG, NETWORKS = Problem(episode_length=100), Networks(observation_size=3, action_size=2, hidden=(8,))
+
+
+def guided(kind, stage=0):
+    """An acting policy of a random learner beside a random guide, and the parameters of both."""
+    guide_key, learner_key = jax.random.split(jax.random.key(0))
+    learner = sac_lag.init(SACLag(), LONG, NETWORKS, learner_key)
+    guide = guides.init(kind, NETWORKS.init_actor(guide_key)).replace(stage=jnp.int32(stage))
+    return guides.acting(guide, learner), {"guide": guide.params, "learner": learner.actor.params}
 
 
 @pytest.mark.parametrize(
     ("stage", "time", "by"), [(0, 99, "guide"), (5, 49, "guide"), (5, 50, "learner"), (10, 0, "learner")]
 )
 def test_jump_start_hands_over_within_the_episode(stage, time, by):
-    problem = Problem(observation_size=3, action_size=2, episode_length=100, hidden=(8,))
-    actor = guided(problem, "jump-start", stage)
+    acting, params = guided("jump-start", stage)
     observation = jax.random.normal(jax.random.key(5), (6, 3))
-    found = guides.act(problem, actor, observation, jnp.int32(time), jax.random.key(6), jnp.ones(6, bool))
-    params = actor.guide.params if by == "guide" else actor.learner
-    np.testing.assert_allclose(found, policy(problem, params, observation).mode())
+    found = acting.act(LONG, NETWORKS, observation, jnp.int32(time), jax.random.key(6), jnp.ones(6, bool))
+    np.testing.assert_allclose(found, NETWORKS.policy(params[by], observation).mode())
 
 
 def test_jump_start_moves_on_only_while_the_mixture_does_not_lose():
@@ -188,16 +161,21 @@ def test_jump_start_moves_on_only_while_the_mixture_does_not_lose():
     assert stages == [1, 2, 2, 2, 3]
 
 
-def test_expansion_prefers_the_proposal_that_the_critics_prefer():
-    problem = Problem(observation_size=3, action_size=2, episode_length=100, hidden=(8,))
-    actor = guided(problem, "expansion")
+@pytest.mark.parametrize("multiplier", [0.0, 3.0])
+def test_expansion_prefers_the_proposal_that_the_critics_prefer(multiplier):
+    acting, params = guided("expansion")
+    acting = acting.replace(multiplier=jnp.float32(multiplier))
     observation = jax.random.normal(jax.random.key(5), (200, 3))
-    proposals = [policy(problem, params, observation).mode() for params in (actor.guide.params, actor.learner)]
-    from marvel_jax.core.networks import aggregate, twin_values
-
-    values = [aggregate(twin_values(problem, actor.reward_twins, observation, a), "min") for a in proposals]
-    best = jnp.where((values[0] >= values[1])[:, None], *proposals)
-    found = guides.act(problem, actor, observation, jnp.int32(0), jax.random.key(6), jnp.ones(200, bool))
+    proposals = [NETWORKS.policy(params[by], observation).mode() for by in ("guide", "learner")]
+    worth = [
+        aggregate(NETWORKS.twin_values(acting.reward_twins, observation, a), "min")
+        - multiplier * aggregate(NETWORKS.twin_values(acting.cost_twins, observation, a), "max")
+        for a in proposals
+    ]
+    by_guide = worth[0] >= worth[1]
+    assert 0 < int(jnp.sum(by_guide)) < 200
+    best = jnp.where(by_guide[:, None], *proposals)
+    found = acting.act(LONG, NETWORKS, observation, jnp.int32(0), jax.random.key(6), jnp.ones(200, bool))
     np.testing.assert_allclose(found, best, atol=1e-6)
 
 
@@ -207,16 +185,16 @@ def test_expansion_prefers_the_proposal_that_the_critics_prefer():
         ({"algorithm": "bc"}, "warm-start", ("bc has none", "cpq, bear-lag, bcq-lag", "marvel, ")),
         ({"online_algorithm": "ppo-lag"}, "pex", ("sac-lag, td3-lag",)),
         ({"online_algorithm": "ppo-lag"}, "rlpd", ("its own episodes alone",)),
-        ({"online_algorithm": "ppo-lag"}, "so2", ("no Q-functions",)),
-        ({"online_algorithm": "td3-lag"}, "cal-ql", ("sac-lag",)),
+        ({"online_algorithm": "ppo-lag"}, "so2", ("of sac-lag alone", "that can: sac-lag")),
+        ({"online_algorithm": "td3-lag"}, "cal-ql", ("of sac-lag alone", "that can: sac-lag")),
     ],
 )
 def test_what_cannot_go_together_is_refused_with_what_can(changes, method, words):
-    said = methods.conflict(override(methods.apply(Hyper(), method), **changes))
+    said = conflict(layered(method=method, **changes), method)
     assert said is not None
     assert all(word in said for word in words), said
 
 
-def test_a_method_leaves_nothing_of_the_one_before():
-    for name in methods.METHODS:
-        assert methods.apply(methods.apply(Hyper(), name), "marvel") == Hyper()
+def test_every_method_goes_with_the_default_algorithms():
+    for name in METHODS:
+        assert conflict(layered(method=name), name) is None

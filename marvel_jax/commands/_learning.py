@@ -12,10 +12,13 @@ import tyro
 
 from marvel_jax.commands._options import PRESET_HELP, Output, Section, SimulatorName, Task
 from marvel_jax.commands._shared import device_name, draw_runs, import_env_module, prepare_jax, writer_choice
+from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper
 from marvel_jax.config.methods import METHODS
-from marvel_jax.config.run import PresetName, RunConfig, check, find_task, preset_hyper, preset_seeds, read, with_method
+from marvel_jax.config.presets import PRESETS, PresetName, exchange_method, layered
+from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.tasks import find_task
 from marvel_jax.runs.folder import RunFolder, check_free, create, default_path, discard_unused, write_json
 from marvel_jax.runs.interruption import Interrupted
 
@@ -35,13 +38,13 @@ class EarlierRun:
     """Repeat a run: its config.json or folder gives task and defaults for all options."""
     resume: Path | None = None
     """Go on with an interrupted run in its own folder, to the same numbers as an uninterrupted one."""
-    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    start_from: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Take the finished stages of another run (its task, seeds and options become the defaults)."""
 
     @property
     def path(self) -> Path | None:
         """The run whose configuration gives the defaults."""
-        return self.resume or self.config or self.source
+        return self.resume or self.config or self.start_from
 
 
 @dataclass(frozen=True)
@@ -96,23 +99,28 @@ class LearningOptions:
         if self.earlier.path is not None:
             return self._defaults_of(read(self.earlier.path))
         method = self.method or DEFAULT_METHOD
-        hyper = preset_hyper(self.preset, method, self.task)
-        return replace(type(self)(), method=method, seeds=preset_seeds(self.preset), hyper=hyper)
+        hyper = layered(self.preset, self.task, method)
+        start = replace(type(self)(), preset=self.preset, method=method, hyper=hyper)
+        return replace(start, seeds=PRESETS[self.preset].seeds)
 
     def _defaults_of(self, saved: RunConfig) -> Self:
         """What a saved run had, with this method's parts if one is given."""
         start = type(self)()
         places = {"env_module": saved.env_module, "simulator": saved.simulator}
         known = {name: place for name, place in places.items() if hasattr(start.environment, name)}
+        method, hyper = self.method or saved.method, saved.hyper
+        if method != saved.method:
+            hyper = exchange_method(hyper, saved.preset, saved.task, saved.method, method)
         return replace(
             start,
             task=saved.task,
-            method=self.method or saved.method,
+            preset=saved.preset,
+            method=method,
             seeds=saved.seeds,
             seed=saved.first_seed,
             dataset=None if saved.dataset is None else Path(saved.dataset),
             environment=replace(start.environment, **known),
-            hyper=saved.hyper if self.method is None else with_method(saved.hyper, self.method),
+            hyper=hyper,
         )
 
     def run_config(self) -> RunConfig:
@@ -133,6 +141,7 @@ class LearningOptions:
             hyper=self.hyper,
             simulator=getattr(self.environment, "simulator", None),
             env_module=None if env_module is None else _absolute(env_module),
+            preset=self.preset,
         )
         check(config)
         if self.dataset is not None and not self.dataset.is_file():
@@ -164,11 +173,11 @@ def learn(options: LearningOptions, last: Last) -> int:
         return _show(options.output, folder)
     prepare_jax(config.seeds)
     from marvel_jax.runs.console import Reporter
-    from marvel_jax.runs.pipeline import of_run
+    from marvel_jax.runs.pipeline import pipeline_of_run
     from marvel_jax.runs.writers import opened
 
-    source = None if options.earlier.source is None else RunFolder(options.earlier.source)
-    pipeline = of_run(config, folder, Reporter(quiet=options.output.quiet or options.output.json), source)
+    start_from = None if options.earlier.start_from is None else RunFolder(options.earlier.start_from)
+    pipeline = pipeline_of_run(config, folder, Reporter(quiet=options.output.quiet or options.output.json), start_from)
     new = options.earlier.resume is None
     if new:
         create(folder.path, config)
@@ -197,19 +206,19 @@ def learn(options: LearningOptions, last: Last) -> int:
 
 def _open_folder(options: LearningOptions, config: RunConfig) -> RunFolder:
     """The folder to resume in, or a new one; refuses before anything slow happens."""
-    resume, source = options.earlier.resume, options.earlier.source
+    resume, start_from = options.earlier.resume, options.earlier.start_from
     if resume is not None:
         if config != read(resume):
             raise UserError("--resume goes on with the run's own options; drop the others, or start a new run.")
         if not os.access(resume, os.W_OK):
             raise UserError(f"{resume} cannot be written: no permission.")
         return RunFolder(resume)
-    if source is not None:
-        saved = read(source)
+    if start_from is not None:
+        saved = read(start_from)
         mine = (config.task, config.first_seed, config.seeds)
         if mine != (saved.task, saved.first_seed, saved.seeds):
             raise UserError(
-                f"--from {source} is a run of {saved.task} with seeds {saved.first_seed} to "
+                f"--from {start_from} is a run of {saved.task} with seeds {saved.first_seed} to "
                 f"{saved.first_seed + saved.seeds - 1}; use the same task and seeds."
             )
     path = options.out or default_path(config)

@@ -5,13 +5,16 @@ from typing import Annotated, Literal
 
 import tyro
 
-from marvel_jax.config.run import PRESET_SUMMARIES, WriterName
+from marvel_jax.config.presets import PRESETS
+from marvel_jax.config.run import WriterName
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 Section = tyro.conf.OmitArgPrefixes  # a dataclass whose options have a heading, but no prefix
 Task = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK", help_behavior_hint="")]
 SimulatorName = Literal["safety-gymnasium", "bullet-safety-gym"]
-PRESET_HELP = "Defaults to start from: " + "; ".join(f"{n} ({s})" for n, s in PRESET_SUMMARIES.items()) + "."
+PRESET_HELP = (
+    "Defaults to start from: " + "; ".join(f"{name} ({preset.summary})" for name, preset in PRESETS.items()) + "."
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marvel_jax.commands._options import Output
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import load_env_module
+from marvel_jax.config.tasks import load_env_module
 from marvel_jax.runs.folder import RunFolder
 
 if TYPE_CHECKING:

@@ -70,9 +70,9 @@ class Job:
 
     def _plan(self, chunk: int | None) -> dict[str, Any]:
         """Chunks, memory and time, for JSON."""
+        from marvel_jax.sweeps.estimate import estimate
         from marvel_jax.sweeps.memory import available, choose_sizes
         from marvel_jax.sweeps.plan import chunks
-        from marvel_jax.sweeps.run import estimate
 
         sizes, needs = choose_sizes(self.groups, self.programs, chunk, self.reporter.say)
         self.reporter.say("timing one piece of every stage")
@@ -126,11 +126,11 @@ class Job:
         Returns:
           The exit status.
         """
-        from marvel_jax.sweeps.run import run
+        from marvel_jax.sweeps.run import Sweep
 
         chunks = self._chunks()
         try:
-            seconds = run(self.folder, chunks, self.programs, share, self.reporter, choice)
+            seconds = Sweep(self.folder, self.programs, self.reporter, choice).run(share.of(chunks))
         except Interrupted:
             place = self.folder.path
             print(f"Interrupted. Everything is saved; go on with: marvel sweep --resume {place}", file=sys.stderr)

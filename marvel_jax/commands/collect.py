@@ -8,7 +8,7 @@ from pathlib import Path
 from marvel_jax.commands._options import Flag, Task
 from marvel_jax.commands._shared import import_env_module, prepare_jax
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import find_task
+from marvel_jax.config.tasks import find_task
 
 COUNTS = ("episodes", "runs", "iterations", "stages", "episodes_per_stage")
 
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     import marvel_envs
 
     from marvel_jax.datasets.collect import behaviour_hyper, collect
-    from marvel_jax.datasets.hdf5 import save
+    from marvel_jax.datasets.hdf5 import save_dataset
     from marvel_jax.runs.console import Reporter
 
     with Reporter(options.quiet) as reporter:
@@ -68,7 +68,7 @@ def run(options: Options) -> int:
             keep=options.episodes,
             report=reporter.update,
         )
-    save(out, made, "marvel " + " ".join(["collect", *_changed(options)]))
+    save_dataset(out, made, "marvel " + " ".join(["collect", *_changed(options)]))
     returns, costs = made.episode_sums()
     print(
         f"{out}: {len(returns)} episodes, {len(made.ends)} steps, return {returns.min():.0f} to {returns.max():.0f}, "

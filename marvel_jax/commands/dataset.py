@@ -7,7 +7,7 @@ from pathlib import Path
 from marvel_jax.commands._options import Flag, Task
 from marvel_jax.commands._shared import check_unused, import_env_module
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import find_task
+from marvel_jax.config.tasks import find_task
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def run(options: Options) -> int:
         check_unused(options.out)
         if not options.out.suffix:  # where another file would be written
             raise UserError(f"{options.out} does not say its format; give an --out such as {options.out}.png.")
-    from marvel_jax.datasets.hdf5 import load, shipped_path
+    from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
     from marvel_jax.report.dataset import describe, draw, print_description
 
-    data = load(options.dataset or shipped_path(spec.name), spec)
+    data = load_dataset(options.dataset or shipped_path(spec.name), spec)
     found = describe(data, limit)
     if options.out is not None:
         draw(data, limit, options.out)

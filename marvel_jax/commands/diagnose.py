@@ -9,8 +9,10 @@ import tyro
 
 from marvel_jax.commands._options import Flag
 from marvel_jax.commands._shared import check_unused, prepare_jax, writing_to
+from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, check, find_task, read
+from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.tasks import find_task
 from marvel_jax.runs.folder import RunFolder, write_json
 
 if TYPE_CHECKING:
@@ -60,10 +62,10 @@ def run(options: Options) -> int:
     prepare_jax(config.seeds)
     from marvel_jax.diagnosis.refinetuning import Refinetuning, finished_states
     from marvel_jax.runs.console import Reporter
-    from marvel_jax.runs.pipeline import of_run
+    from marvel_jax.runs.pipeline import pipeline_of_run
 
     reporter = Reporter(quiet=options.json)
-    pipeline = of_run(config, folder, reporter)
+    pipeline = pipeline_of_run(config, folder, reporter)
     again = Refinetuning(pipeline, finished_states(pipeline), min(options.seeds, config.seeds), reporter)
     found = _diagnosis(options, config, again)
     paths = _write(config, found, out)
@@ -102,14 +104,14 @@ def _critics(options: Options, config: RunConfig, pipeline: "Pipeline", states: 
     """The critics against the truth; refuses runs without critics or without physics states."""
     import jax
 
-    from marvel_jax.datasets.hdf5 import load, shipped_path
+    from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
     from marvel_jax.diagnosis.critics import critics_against_truth
     from marvel_jax.training.stages import PRETRAIN
 
     if PRETRAIN not in states:
         raise UserError(f"{config.method} has no offline stage, so no critics to diagnose. Leave out --parts critics.")
     path = config.dataset or shipped_path(config.task)
-    data = load(path, find_task(config.task))
+    data = load_dataset(path, find_task(config.task))
     if not data.physics:
         raise UserError(
             f"{path} has no physics states to restart the simulator from. Leave out --parts critics, or use a dataset "

@@ -9,8 +9,10 @@ import tyro
 
 from marvel_jax.commands._options import Flag, SimulatorName
 from marvel_jax.commands._shared import prepare_jax
+from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, check, check_simulator, find_task, read
+from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.tasks import check_simulator, find_task
 from marvel_jax.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -51,9 +53,9 @@ def run(options: Options) -> int:
     prepare_jax(config.seeds)
     from marvel_jax.diagnosis.evaluation import Question, evaluate_run
     from marvel_jax.runs.console import Reporter
-    from marvel_jax.runs.pipeline import of_run
+    from marvel_jax.runs.pipeline import pipeline_of_run
 
-    pipeline = of_run(config, folder, Reporter(quiet=True))
+    pipeline = pipeline_of_run(config, folder, Reporter(quiet=True))
     question = Question(options.confidence, options.risk)
     result = evaluate_run(config, pipeline, options.stage, options.episodes, options.seed, options.simulator, question)
     if options.render:

@@ -7,7 +7,7 @@ from pathlib import Path
 from marvel_jax.commands._options import Flag, Task
 from marvel_jax.commands._shared import prepare_jax
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import find_task
+from marvel_jax.config.tasks import find_task
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from marvel_jax.commands._options import Flag, Output, Section
 from marvel_jax.commands._shared import import_env_module, prepare_jax, writer_choice
 from marvel_jax.commands._sweep_job import Job
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import PresetName
+from marvel_jax.config.presets import PresetName
 from marvel_jax.runs.folder import check_free
 from marvel_jax.sweeps.reading import assignments, lists, ranges, read_file
 from marvel_jax.sweeps.request import Request, checked, expand

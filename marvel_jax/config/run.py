@@ -10,7 +10,7 @@ from marvel_jax.config import renames
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.fields import all_fields, by_path
 from marvel_jax.config.hyper import Hyper, override
-from marvel_jax.config.tasks import load_env_module
+from marvel_jax.config.tasks import find_task, load_env_module
 
 WriterName = Literal["tensorboard", "wandb"]
 
@@ -38,6 +38,11 @@ class RunConfig:
     simulator: str | None = None
     env_module: str | None = None
     preset: str = "cpu"
+
+    @property
+    def cost_limit(self) -> float:
+        """d, in undiscounted cost per episode: the task's own where `hyper` has none."""
+        return find_task(self.task).cost_limit if self.hyper.cost_limit is None else self.hyper.cost_limit
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from marvel_jax.config.hyper import Aggregation
-from marvel_jax.core.networks import aggregate, twin_values
-from marvel_jax.core.problem import from_environment
+from marvel_jax.config.shared import Aggregation
+from marvel_jax.core.networks import Networks, aggregate
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.datasets.hdf5 import Dataset
 from marvel_jax.diagnosis import true_values
 from marvel_jax.runs.pipeline import Pipeline
-from marvel_jax.training.stages import ALIGN, PRETRAIN
+from marvel_jax.training.stages import ALIGN, PRETRAIN, setting_of
 
 CRITICS: dict[str, Aggregation] = {"reward": "min", "cost": "max"}
 
@@ -32,7 +31,7 @@ def critics_against_truth(
       critics tell the truth.
     """
     env = pipeline.program.env
-    problem = from_environment(env, pipeline.program.hyper)
+    setting = setting_of(env.spec, pipeline.program.hyper)
     rows_key, action_key, play_key = jax.random.split(key, 3)
     rows = np.asarray(jax.random.choice(rows_key, len(data.ends), (min(count, len(data.ends)),), replace=False))
     physics, observation = true_values.physics_at(env, data.physics, rows), data.transitions.observation[rows]
@@ -44,24 +43,24 @@ def critics_against_truth(
 
     def truth(action: jax.Array, one: tuple[Any, jax.Array]) -> true_values.MonteCarlo:
         actor, key = one
-        return true_values.monte_carlo(env, problem, actor, physics, action, key)
+        return true_values.monte_carlo(env, setting, actor, physics, action, key)
 
     keys = jax.random.split(play_key, pipeline.program.count)
     play, found = jax.jit(map_seeds(truth)), {}
     for place, action in actions.items():
         real = jax.device_get(play(action, (learner.actor.params, keys)))
         found[place] = {
-            when: {kind: _agreement(problem, state, kind, real, observation, action) for kind in CRITICS}
+            when: {kind: _agreement(setting.online, state, kind, real, observation, action) for kind in CRITICS}
             for when, state in with_critics.items()
         }
     return found
 
 
-def _agreement(problem: Any, state: Any, kind: str, real: Any, observation: Any, action: Any) -> dict[str, Any]:
+def _agreement(networks: Networks, state: Any, kind: str, real: Any, observation: Any, action: Any) -> dict[str, Any]:
     """How well the critics of a kind in `state` agree with Monte-Carlo values `real`, seed by seed."""
 
     def value(twins: Any) -> jax.Array:
-        return aggregate(twin_values(problem, twins, observation, action), CRITICS[kind])
+        return aggregate(networks.twin_values(twins, observation, action), CRITICS[kind])
 
     values = np.asarray(jax.vmap(value)(getattr(state, f"{kind}_critic").params))
     truths = np.moveaxis(np.asarray(getattr(real, kind)), -1, 0)  # [horizons, seeds, count]

@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from marvel_envs.base import SafetyEnv
 
-from marvel_jax.core.networks import Params
-from marvel_jax.core.problem import Problem, from_environment
+from marvel_jax.core.acting import ActingPolicy
+from marvel_jax.core.rollouts import Rollout
 from marvel_jax.runs.pipeline import Pipeline
-from marvel_jax.runs.simulator import actors_of
 from marvel_jax.training import rollout
-from marvel_jax.training.stages import FINETUNE
+from marvel_jax.training.stages import FINETUNE, Setting, setting_of
 
 SHOWN_SEEDS = 4  # more lines than that cannot be told apart
 START_KEY = 7  # every policy starts from the same place
@@ -38,8 +37,8 @@ def before_and_after(pipeline: Pipeline) -> dict[str, list[Episode]]:
     The pipeline has just finetuned.
     """
     outcome = pipeline.outcome
-    actors = {"offline": outcome.offline_actors, "finetuned": actors_of(outcome.states[FINETUNE])}
-    return {name: _play(pipeline, policies, SHOWN_SEEDS) for name, policies in actors.items()}
+    acting = {"offline": outcome.offline_policies, "finetuned": outcome.states[FINETUNE].acting}
+    return {name: _play(pipeline, policies, SHOWN_SEEDS) for name, policies in acting.items()}
 
 
 def first_seed(pipeline: Pipeline, stage: str) -> Episode:
@@ -48,28 +47,29 @@ def first_seed(pipeline: Pipeline, stage: str) -> Episode:
     Raises:
       UserError: If the run has no checkpoint of that stage.
     """
-    return _play(pipeline, actors_of(pipeline.restore(stage)), 1)[0]
+    return _play(pipeline, pipeline.restore(stage).acting, 1)[0]
 
 
-def _play(pipeline: Pipeline, actors: Any, count: int) -> list[Episode]:
+def _play(pipeline: Pipeline, policies: Any, count: int) -> list[Episode]:
     """An episode of each of the first `count` policies."""
     env = pipeline.program.env
-    problem = from_environment(env, pipeline.program.hyper)
-    return play(env, problem, jax.tree.map(lambda x: x[:count], actors), jax.random.key(START_KEY))
+    setting = setting_of(env.spec, pipeline.program.hyper)
+    return play(env, setting, jax.tree.map(lambda x: x[:count], policies), jax.random.key(START_KEY))
 
 
-def play(env: SafetyEnv, problem: Problem, actors: Params, key: jax.Array) -> list[Episode]:
-    """One episode with the mean action for every policy in a batch (axis 0), all from the same start."""
+def play(env: SafetyEnv, setting: Setting, policies: Any, key: jax.Array) -> list[Episode]:
+    """One episode with the mean action for every acting policy in a batch (axis 0), all from the same start."""
 
-    def one(actor: Params):
-        return rollout.episodes(env, problem, actor, key, jnp.array([True]), record_physics=True)
+    def one(policy: ActingPolicy) -> Rollout:
+        mean_action = jnp.array([True])
+        return rollout.episodes(env, setting.problem, setting.online, policy, key, mean_action, record_physics=True)
 
-    count = jax.tree.leaves(actors)[0].shape[0]
+    count = jax.tree.leaves(policies)[0].shape[0]
     run = jax.jit(one)
-    return [_episode(run(jax.tree.map(lambda x, k=k: x[k], actors))) for k in range(count)]
+    return [_episode(run(jax.tree.map(lambda x, k=k: x[k], policies))) for k in range(count)]
 
 
-def _episode(played: rollout.Rollout) -> Episode:
+def _episode(played: Rollout) -> Episode:
     ended = np.flatnonzero(np.asarray(played.ended)[:, 0])
     length = int(ended[0]) + 1 if len(ended) else len(played.ended)
     physics, cost = jax.device_get((played.physics, played.transitions.cost))

@@ -7,13 +7,12 @@ import jax
 import numpy as np
 
 from marvel_jax.config.run import RunConfig
-from marvel_jax.core.problem import from_environment
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.diagnosis import bounds
 from marvel_jax.runs.pipeline import Pipeline
-from marvel_jax.runs.simulator import Simulator, actors_of
+from marvel_jax.runs.simulator import Simulator, settings_of
 from marvel_jax.training.evaluate import evaluate
-from marvel_jax.training.stages import problems
+from marvel_jax.training.stages import PRETRAIN, setting_of
 
 EPISODES_AT_ONCE = 5  # of each seed in a simulator
 
@@ -53,10 +52,12 @@ def evaluate_run(
     env, hyper, seeds = pipeline.program.env, pipeline.batch.hyper, pipeline.labels["seed"]
 
     def of_one_seed(_, run):
-        hyper, actor = run
-        return evaluate(env, from_environment(env, hyper), actor, jax.random.key(seed), episodes)
+        hyper, policy = run
+        problem, offline, online = setting_of(env.spec, hyper)
+        networks = offline if stage == PRETRAIN else online
+        return evaluate(env, problem, networks, policy, jax.random.key(seed), episodes)
 
-    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, actors_of(state))))
+    here = jax.device_get(jax.jit(map_seeds(of_one_seed))(None, (hyper, state.acting)))
     per_seed = [
         {"seed": number, **_numbers(here, row, config, env.spec.episode_length, question)}
         for row, number in enumerate(seeds)
@@ -64,7 +65,7 @@ def evaluate_run(
     if simulator is not None:
         with Simulator(env.spec, simulator, len(seeds), min(episodes, EPISODES_AT_ONCE)) as real:
             keys = jax.random.split(jax.random.key(seed), len(seeds))
-            played = real.evaluate(problems(env.spec, hyper), actors_of(state), keys, episodes)
+            played = real.evaluate(settings_of(env.spec, hyper), state.acting, keys, episodes)
             there = jax.device_get(played)
         for row, entry in enumerate(per_seed):
             entry["simulator"] = _numbers(there, row, config, env.spec.episode_length, question)
@@ -72,7 +73,7 @@ def evaluate_run(
         "task": config.task,
         "method": config.method,
         "stage": stage,
-        "cost_limit": config.hyper.cost_limit,
+        "cost_limit": config.cost_limit,
         "episodes": episodes,
         "simulator": simulator,
         "confidence": question.confidence,
@@ -82,7 +83,7 @@ def evaluate_run(
 
 
 def _numbers(result: Any, row: int, config: RunConfig, episode_length: int, question: Question) -> dict[str, Any]:
-    cost, limit = result.cost[row], config.hyper.cost_limit
+    cost, limit = result.cost[row], config.cost_limit
     # A step costs at most 1, so an episode at most its length.
     expected = bounds.expected_cost(cost, limit, float(episode_length), question.confidence)
     exceedance = bounds.exceedance(cost, limit, question.risk, question.confidence)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from marvel_jax.config.hyper import Hyper, override
+from marvel_jax.core.problem import problem_of
 from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.metrics import violation
 from marvel_jax.runs.pipeline import Pipeline
 from marvel_jax.runs.program import Program
-from marvel_jax.runs.simulator import actors_of
 from marvel_jax.training.stages import FINETUNE
 
 
@@ -38,6 +38,11 @@ class Refinetuning:
     seeds: int
     reporter: Reporter
 
+    @property
+    def cost_limit(self) -> float:
+        """d, in undiscounted cost per episode."""
+        return float(problem_of(self.pipeline.program.env.spec, self.pipeline.program.hyper).cost_limit)
+
     def over_fixed_multipliers(self, grid: list[float]) -> dict[str, Any]:
         """Finetuning under each fixed λ of a grid, and the λ that is optimal.
 
@@ -47,9 +52,9 @@ class Refinetuning:
         """
         static = {"method.multiplier": "fixed", "method.multiplier_alignment": "off"}
         found = self.finetuned("fixed multipliers", [{"gains.initial": value} for value in grid], static)
-        hyper = self.pipeline.program.hyper
-        dual = dual_function(hyper.reward_scale * found["reward"], found["cost"] - hyper.cost_limit, np.asarray(grid))
-        safe = np.flatnonzero(found["cost"].mean(axis=1) <= hyper.cost_limit)
+        scale, limit = self.pipeline.program.hyper.reward_scale, self.cost_limit
+        dual = dual_function(scale * found["reward"], found["cost"] - limit, np.asarray(grid))
+        safe = np.flatnonzero(found["cost"].mean(axis=1) <= limit)
         most = safe[np.argmax(found["reward"].mean(axis=1)[safe])] if len(safe) else None
         return {
             "multipliers": grid,
@@ -60,8 +65,8 @@ class Refinetuning:
         }
 
     def over_initial_multipliers(self, grid: list[float]) -> dict[str, Any]:
-        """Finetuning from each first λ of a grid, with the run's controller, without pre-alignment and caution."""
-        points = [{"gains.initial": value, "gains.caution": 0.0} for value in grid]
+        """Finetuning from each first λ of a grid, with the run's controller, without pre-alignment and offset."""
+        points = [{"gains.initial": value, "control.offset": 0.0} for value in grid]
         found = self.finetuned("initial multipliers", points, {"method.multiplier_alignment": "off"})
         return {"multipliers": grid, **found}
 
@@ -98,11 +103,11 @@ class Refinetuning:
                 state, measured = program.advance(stage, batch, state)
                 costs.append(jax.device_get(measured["cost"]))
                 self.reporter.update(done, {"cost": float(np.mean(costs[-1]))})
-        final = jax.device_get(program.evaluate(batch, actors_of(state), True))
+        final = jax.device_get(program.evaluate(batch, state.acting, True))
         found = {
             "reward": final.reward.mean(axis=1),
             "cost": final.cost.mean(axis=1),
-            "violation": violation(np.concatenate(costs, axis=1), float(base.cost_limit)),
+            "violation": violation(np.concatenate(costs, axis=1), self.cost_limit),
         }
         return {key: np.asarray(value, float).reshape(len(points), self.seeds) for key, value in found.items()}
 

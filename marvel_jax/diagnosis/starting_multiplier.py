@@ -5,10 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from marvel_jax.core.problem import from_environment
+from marvel_jax.multiplier.alignment import align_multiplier
 from marvel_jax.runs.pipeline import Pipeline
-from marvel_jax.training.align import align_multiplier
-from marvel_jax.training.stages import ALIGN, PRETRAIN
+from marvel_jax.training.stages import ALIGN, PRETRAIN, setting_of
 
 STATES = 1024  # of the dataset, at which the multiplier is pre-aligned
 
@@ -38,11 +37,11 @@ def _own(learner: Any) -> list[float] | None:
 
 def _aligned(pipeline: Pipeline, states: dict[str, Any]) -> list[float]:
     program = pipeline.program
-    problem = from_environment(program.env, program.hyper)
+    networks = setting_of(program.env.spec, program.hyper).online
     observation = program.dataset.observation[:: max(1, len(program.dataset.reward) // STATES)]
 
     def of_one_seed(actor: Any, reward: Any, cost: Any, key: jax.Array) -> jax.Array:
-        return align_multiplier(problem, actor, reward, cost, observation, key).multiplier
+        return align_multiplier(networks, actor, reward, cost, observation, key).multiplier
 
     after, keys = states[ALIGN], jax.random.split(jax.random.key(0), program.count)
     found = jax.jit(jax.vmap(of_one_seed))(after.actor, after.reward_critic.params, after.cost_critic.params, keys)

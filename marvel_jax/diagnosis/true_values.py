@@ -9,8 +9,8 @@ from flax import struct
 from marvel_envs.base import SafetyEnv
 from scipy import stats
 
-from marvel_jax.core.networks import Params, policy
-from marvel_jax.core.problem import Problem
+from marvel_jax.core.networks import Params
+from marvel_jax.training.stages import Setting
 
 HORIZONS = (10, 25, 50, 100, 200, 500)  # steps; γ^500 < 0.01 at γ = 0.99
 
@@ -24,7 +24,7 @@ class MonteCarlo(struct.PyTreeNode):
 
 def monte_carlo(
     env: SafetyEnv,
-    problem: Problem,
+    setting: Setting,
     actor: Params,
     physics: Any,
     action: jax.Array,
@@ -38,12 +38,14 @@ def monte_carlo(
     after each of `horizons` steps or at a termination, and are averaged over `repeats` rollouts.
     """
 
+    problem, _, networks = setting
+
     def rollout(physics, action, key):
         def step(carry, key):
             physics, action, weight = carry
             after = env.advance(physics, action)
             reward, cost, termination = env.outcome(physics, action, after)
-            next_action, _ = policy(problem, actor, env.observe(after)).sample(key)
+            next_action, _ = networks.policy(actor, env.observe(after)).sample(key)
             carry = after, next_action, weight * problem.discount * (1 - termination)
             return carry, (weight * problem.reward_scale * reward, weight * cost)
 

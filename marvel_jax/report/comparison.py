@@ -19,7 +19,7 @@ from marvel_jax.runs import metrics
 from marvel_jax.runs.folder import RunFolder
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.request import expand
-from marvel_jax.sweeps.run import online_curves
+from marvel_jax.sweeps.results import online_curves
 
 WINDOW = 5  # iterations whose mean cost says whether a run is under the limit
 # What is compared, in whose favour a difference is, and with how many digits it is shown.
@@ -124,7 +124,7 @@ def entries_of_sweep(folder: SweepFolder) -> dict[str, list[Entry]]:
         rows = [results[number] for number in numbers if number in results and not results[number]["diverged"]]
         if not rows:
             continue
-        online, limit = point.hyper.online, float(point.hyper.cost_limit)
+        online, limit = point.hyper.online, point.cost_limit
         episodes, runs = online.iterations * online.episodes, [row["run"] for row in rows]
         curves = {name: online_curves(measured, name, runs)[:, : online.iterations] for name in ("reward", "cost")}
         values = {name: np.asarray([row[name] for row in rows]) for name in ("reward", "cost", "violation")}

@@ -14,7 +14,7 @@ SHOWN_SEEDS = 4  # more points than theirs hide each other
 
 def draw(config: RunConfig, found: dict[str, Any], folder: Path) -> list[Path]:
     """Writes a figure for every part of a diagnosis; returns the paths."""
-    limit, title = config.hyper.cost_limit, f"{config.task}, {config.method}"
+    limit, title = config.cost_limit, f"{config.task}, {config.method}"
     figures = {}
     if found.get("critics", {}).get("data"):
         figures["critics"] = critics(found["critics"], title)

@@ -71,7 +71,7 @@ def _over(label: str, found: dict[str, Any], names: tuple[str, ...], config: Run
         table.add_column(name, justify="right")
     for index, value in enumerate(found["multipliers"]):
         cells = {name: float(found[name][index].mean()) for name in names}
-        over = cells["cost"] > config.hyper.cost_limit
+        over = cells["cost"] > config.cost_limit
         shown = {name: f"{number:.1f}" for name, number in cells.items()}
         shown["cost"] = f"[red]{shown['cost']}[/red]" if over else shown["cost"]
         table.add_row(f"{value:g}", *shown.values())

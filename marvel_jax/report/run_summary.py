@@ -32,7 +32,7 @@ def summarize(
 ) -> dict[str, Any]:
     """All of `summary.json`. Rewards and costs are per episode; `final` is the deterministic policy."""
     hyper = config.hyper
-    limit = hyper.cost_limit
+    limit = config.cost_limit
     _, online_cost = curves(rows, "finetune", "cost")
     reward, cost = final.reward.mean(axis=1), final.cost.mean(axis=1)
     episodes = hyper.online.iterations * hyper.online.episodes

@@ -14,7 +14,7 @@ from marvel_jax.report.statistics import interval
 from marvel_jax.report.sweep_summary import best_first
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.request import Point, Request
-from marvel_jax.sweeps.run import online_curves
+from marvel_jax.sweeps.results import online_curves
 
 SHOWN_CURVES = 8  # lines that can be told apart
 

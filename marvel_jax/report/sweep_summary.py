@@ -43,7 +43,7 @@ def _point_summary(index: int, point: Point, rows: list[dict[str, Any]]) -> dict
         "task": point.task,
         "method": point.method,
         "changes": point.changes,
-        "cost_limit": float(point.hyper.cost_limit),
+        "cost_limit": point.cost_limit,
         "finished": len(rows),
         "diverged": len(rows) - len(healthy),
     }

@@ -8,14 +8,15 @@ from marvel_jax.training.evaluate import Evaluation
 FAR_OVER = 2.0  # times the cost limit
 
 
-def of_start(hyper: Hyper, start: Evaluation) -> str:
+def of_start(hyper: Hyper, limit: float, start: Evaluation) -> str:
     """Reward and cost of these policies; where they are far over the limit, what measured better than to go on.
 
     Args:
-      hyper: Of the runs, with one cost limit.
+      hyper: Of the runs.
+      limit: Their cost limit.
       start: Episodes of their policies, `[runs, episodes]`.
     """
-    reward, cost, limit = float(np.mean(start.reward)), float(np.mean(start.cost)), float(hyper.cost_limit or 0.0)
+    reward, cost = float(np.mean(start.reward)), float(np.mean(start.cost))
     said = f"starting from reward {reward:.0f}, cost {cost:.1f} (limit {limit:g})"
     cloned = hyper.algorithm == "bc-safe" or hyper.pretrain.clone_beyond or hyper.method.actor == "random"
     if cost <= FAR_OVER * max(limit, 1.0) or cloned or hyper.method.critics == "offline":

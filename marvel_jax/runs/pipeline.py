@@ -13,14 +13,15 @@ import numpy as np
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.run import RunConfig
 from marvel_jax.config.tasks import find_task
+from marvel_jax.core.problem import problem_of
 from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
 from marvel_jax.runs import advice, checkpoint, metrics
 from marvel_jax.runs.console import Reporter
+from marvel_jax.runs.finished import FinishedRun, FinishedStages
 from marvel_jax.runs.folder import RunFolder, write_json
 from marvel_jax.runs.interruption import Interrupted, StopRequest
 from marvel_jax.runs.program import Batch, OnDevice, Program
 from marvel_jax.runs.simulator import InSimulator, Simulator, settings_of
-from marvel_jax.runs.finished import FinishedRun, FinishedStages
 from marvel_jax.runs.writers import Writers
 from marvel_jax.training import stages
 from marvel_jax.training.evaluate import Evaluation
@@ -134,7 +135,8 @@ class Pipeline:
         self.outcome.states.clear()
         self.outcome.offline_policies = jax.tree.map(lambda x: x.copy(), first.acting)
         self.outcome.offline = self._evaluate(self.outcome.offline_policies, False, simulator)
-        self.reporter.say(advice.of_start(self.program.hyper, self.outcome.offline))
+        limit = float(problem_of(self.program.env.spec, self.program.hyper).cost_limit)
+        self.reporter.say(advice.of_start(self.program.hyper, limit, self.outcome.offline))
         player = None if simulator is None else InSimulator(self.program, simulator)
         state = self._run_stage(stage, stop, first, player)
         self.outcome.states[stage.name] = state
