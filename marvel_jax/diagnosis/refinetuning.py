@@ -60,7 +60,7 @@ class Refinetuning:
         }
 
     def over_initial_multipliers(self, grid: list[float]) -> dict[str, Any]:
-        """Finetuning from each first λ of a grid, with the run's controller, without pre-alignment and caution."""
+        """Finetuning from each first λ of a grid, with the run's controller, without pre-alignment and offset."""
         points = [{"gains.initial": value, "gains.caution": 0.0} for value in grid]
         found = self.finetuned("initial multipliers", points, {"method.multiplier_alignment": "off"})
         return {"multipliers": grid, **found}
