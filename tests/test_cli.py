@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,18 +12,22 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from command_line import TINY, marvel
+from command_line import BLUE, LIMIT, ORANGE, RUN_FIGURES, TINY, check_picture, marvel
+from marvel_envs.tasks import task_spec
 
-from marvel_jax import Hyper, override
+from marvel_jax import Hyper, cli, override
 from marvel_jax.config import methods
-from marvel_jax.datasets.hdf5 import shipped_path
+from marvel_jax.config.run import preset_hyper, read
+from marvel_jax.datasets.hdf5 import load, shipped_path
 from marvel_jax.runs import advice, metrics
 from marvel_jax.training.evaluate import Evaluation
 
 
 def test_run_folder_has_everything_and_the_summary_its_fields(finished):
-    for name in ("config.json", "metrics.parquet", "summary.json", "checkpoints/finetune", "figures/cost.png"):
+    for name in ("config.json", "metrics.parquet", "summary.json", "checkpoints/finetune"):
         assert (finished / name).exists(), name
+    for name, size in RUN_FIGURES.items():
+        check_picture(finished / "figures" / f"{name}.png", size, BLUE)
     summary = json.loads((finished / "summary.json").read_text())
     assert (summary["task"], summary["method"], summary["seeds"]) == ("BallRun", "marvel", [0, 1])
     assert summary["online_episodes"] == 8
@@ -30,9 +35,13 @@ def test_run_folder_has_everything_and_the_summary_its_fields(finished):
     assert summary["gradient_steps"] == 6 + 6 + 12
     for name in ("reward", "cost", "offline_reward", "offline_cost", "violation"):
         assert len(summary["per_seed"][name]) == 2
-    for name in ("reward", "cost", "normalized_reward", "normalized_cost"):
-        entry = summary["final"][name]
-        assert entry["low"] <= entry["iqm"] <= entry["high"]
+    # Of two seeds nothing is trimmed, and resampling reaches both.
+    per_seed = {name: np.asarray(summary["per_seed"][name]) for name in ("reward", "cost")}
+    per_seed["normalized_reward"] = task_spec("BallRun").normalized_reward(per_seed["reward"])
+    per_seed["normalized_cost"] = per_seed["cost"] / summary["cost_limit"]
+    for name, values in per_seed.items():
+        expected = {"iqm": np.mean(values), "low": min(values), "high": max(values)}
+        assert summary["final"][name] == pytest.approx(expected), name
     assert {"compile", "pretrain", "align", "finetune"} <= set(summary["seconds"])
     assert {"versions", "device", "cost_limit", "first_gains"} <= set(summary)
     rows = metrics.read(finished / "metrics.parquet").rows
@@ -58,10 +67,9 @@ def test_stages_run_apart_and_joined_give_the_same_numbers(finished, tmp_path, c
 
 def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
     out = tmp_path / "run"
-    options = ["run", "BallRun", *TINY, "--online.iterations", "50", "--seeds", "2", "--method", "from-scratch"]
-    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "marvel_jax", *options, "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    words = ["run", "BallRun", *TINY, "--online.iterations", "50", "--seeds", "2", "--method", "from-scratch"]
+    command = [sys.executable, "-m", "marvel_jax", *words, "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     shown = []
     for line in process.stderr:
@@ -74,11 +82,9 @@ def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
     assert any(line.startswith("starting from reward") for line in shown)
     assert "marvel run --resume" in message
     assert not (out / "summary.json").exists()
-    subprocess.run(
-        [sys.executable, "-m", "marvel_jax", "run", "--resume", str(out), "--quiet"], check=True, env=environment
-    )
+    assert marvel(capsys, "run", "--resume", str(out), "--quiet")[0] == 0
     straight = tmp_path / "straight"
-    subprocess.run([*command[:-1], str(straight), "--quiet"], check=True, env=environment)
+    assert marvel(capsys, *words, "--out", str(straight), "--quiet")[0] == 0
     resumed, whole = (json.loads((p / "summary.json").read_text())["per_seed"] for p in (out, straight))
     assert resumed == whole
     first, second = (metrics.read(p / "metrics.parquet").rows for p in (out, straight))
@@ -103,7 +109,11 @@ def test_evaluate_and_plot_a_finished_run(finished, tmp_path, capsys):
     assert [row["seed"] for row in json.loads(out)["per_seed"]] == [0, 1]
     code, out, _ = marvel(capsys, "plot", str(finished), str(finished), "--out", str(tmp_path / "f"))
     assert code == 0
-    assert all(Path(line).stat().st_size > 5000 for line in out.split())
+    paths = {Path(line).stem: Path(line) for line in out.split()}
+    assert set(paths) == set(RUN_FIGURES)
+    for name, path in paths.items():
+        check_picture(path, RUN_FIGURES[name], BLUE, ORANGE)
+    check_picture(paths["cost"], None, LIMIT)
 
 
 def test_resuming_a_finished_run_shows_its_table(finished, capsys):
@@ -127,7 +137,13 @@ def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
         capsys, "collect", "BallCircle", *options, "--episodes-per-stage", "3", "--out", str(out), "--quiet"
     )
     assert code == 0
-    assert "episodes" in text
+    made = load(out, task_spec("BallCircle"))
+    returns, costs = made.episode_sums()
+    assert 1 <= len(returns) <= 4
+    assert text == (
+        f"{out}: {len(returns)} episodes, {len(made.ends)} steps, return {returns.min():.0f} to {returns.max():.0f}, "
+        f"cost {costs.min():.0f} to {costs.max():.0f}\n"
+    )
     with h5py.File(out) as file:
         assert file.attrs["task"] == "BallCircle"
         assert str(file.attrs["command"]).startswith("marvel collect BallCircle --episodes 4 --seed 0")
@@ -137,6 +153,71 @@ def test_tasks_are_listed(capsys):
     assert "BallCircle" in marvel(capsys, "tasks")[1]
     lines = marvel(capsys, "tasks", "--json")[1].splitlines()
     assert [json.loads(line)["name"] for line in lines][:3] == ["BallCircle", "BallRun", "CarCircle"]
+
+
+# What the parser decides ----------------------------------------------------------------------------------------------
+
+
+def test_the_task_is_what_the_parser_says_it_is():
+    options = cli.options_of("run", ["--out", "BallRun", "BallCircle"])
+    assert (options.task, options.out) == ("BallCircle", Path("BallRun"))
+    assert options.hyper == preset_hyper("cpu", "marvel", "BallCircle")
+    assert cli.options_of("run", ["BallRun"]).hyper == preset_hyper("cpu", "marvel", "BallRun") != options.hyper
+
+
+def test_options_come_before_the_defaults_that_others_imply():
+    plain = Hyper().gains.proportional
+    words = ["--preset=quick", "BallRun", "--gains.proportional", str(plain), "--method", "rlpd", "--cost-limit", "7"]
+    options = cli.options_of("run", words)
+    implied = preset_hyper("quick", "rlpd", "BallRun")
+    assert implied.gains.proportional != plain  # BallRun has its own
+    assert options.hyper == override(implied, cost_limit=7.0, **{"gains.proportional": plain})
+    assert options.seeds == 4
+
+
+def test_an_earlier_run_gives_the_defaults(finished):
+    saved = read(finished)
+    options = cli.options_of("finetune", ["--config", str(finished), "--seed", "3"])
+    assert (options.task, options.method, options.seeds, options.seed) == ("BallRun", "marvel", 2, 3)
+    assert options.hyper == saved.hyper
+    exchanged = cli.options_of("finetune", ["--from", str(finished), "--method", "marvel-paper"])
+    assert (exchanged.method, exchanged.hyper) == ("marvel-paper", methods.apply(saved.hyper, "marvel-paper"))
+
+
+def test_a_module_can_register_the_task_that_is_asked_for(tmp_path, capsys):
+    module = tmp_path / "own.py"
+    module.write_text("import marvel_envs.tasks\nraise ValueError('loaded between the passes')\n")
+    code, _, err = marvel(capsys, "run", "NotYetKnown", "--env-module", str(module))
+    assert code == 2
+    assert "loaded between the passes" in err
+
+
+def test_help_shows_first_what_matters(capsys):
+    code, out, _ = marvel(capsys, "run", "--help")
+    assert code == 0
+    boxes = [box.splitlines() for box in re.split("(?m)^╭", out)[1:]]
+    headings = [box[0].strip("─╮ ") for box in boxes]
+    assert headings[:6] == [
+        "positional arguments",
+        "options",
+        "earlier run options",
+        "output options",
+        "environment options",
+        "problem and network options",
+    ]
+    assert {"method options", "pretrain options", "sac options", "gains options"} <= set(headings[6:])
+    named = [re.match(r"│ --([\w-]+)", line) for line in boxes[1]]
+    first = "preset method cost-limit algorithm online-algorithm seeds seed dataset out"
+    assert [match[1] for match in named if match] == first.split()
+
+
+@pytest.mark.parametrize("name", cli.commands())
+def test_every_command_says_what_it_does(name, capsys):
+    code, out, _ = marvel(capsys, name, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: marvel {name}")
+    assert cli.command(name).Options.__doc__.splitlines()[0][:40] in out
+    assert cli.command(name).run.__doc__
 
 
 @pytest.mark.parametrize(
@@ -153,6 +234,7 @@ def test_tasks_are_listed(capsys):
 def test_help_and_argument_errors_do_not_import_jax(arguments):
     program = (
         "import sys\nfrom marvel_jax import cli\n"
+        "for name in cli.commands(): cli.command(name)\n"
         f"try: cli.main({arguments!r})\nexcept SystemExit: pass\n"
         "assert 'jax' not in sys.modules and 'brax' not in sys.modules"
     )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from marvel_jax.commands._learning import LearningOptions, learn
+from marvel_jax.commands._learning import learn
+from marvel_jax.commands._learning_options import LearningOptions
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,10 @@ def run(options: Options) -> int:
     from marvel_jax.runs.pipeline import pipeline_of_run
 
     pipeline = pipeline_of_run(config, folder, Reporter(quiet=True))
-    question = Question(options.confidence, options.risk)
-    result = evaluate_run(config, pipeline, options.stage, options.episodes, options.seed, options.simulator, question)
+    question = Question(
+        options.stage, options.episodes, options.seed, options.simulator, options.confidence, options.risk
+    )
+    result = evaluate_run(config, pipeline, question)
     if options.render:
         paths = _render(config, pipeline, options.stage, options.out or folder.figures)
         result["rendered"] = [str(path) for path in paths]

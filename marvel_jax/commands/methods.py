@@ -14,7 +14,7 @@ class Options:
     """List the methods that `marvel run --method` knows: what each does and what it changes."""
 
     env_module: str | None = None
-    """A Python file or module of yours that adds methods (see docs/your-own-method.md)."""
+    """A Python file or module of yours that adds methods (see docs/adding/method.md)."""
     json: Flag = False
     """Print one JSON object per line."""
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from marvel_jax.commands._learning import OnlineOptions, learn
+from marvel_jax.commands._learning import learn
+from marvel_jax.commands._learning_options import OnlineOptions
 
 
 @dataclass(frozen=True)

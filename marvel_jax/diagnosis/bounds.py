@@ -3,6 +3,7 @@
 They hold for any distribution of episode costs in [0, maximum], at any number of episodes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +105,8 @@ def exceedance(costs: np.ndarray, limit: float, risk: float, confidence: float =
     return _verdict(over / episodes, risk, episodes, bounds)
 
 
-def _verdict(estimate: float, limit: float, episodes: int, bounds) -> Verdict:
+def _verdict(estimate: float, limit: float, episodes: int, bounds: Callable[[float], tuple[float, float]]) -> Verdict:
+    """The verdict of bounds that depend on how many times as many episodes there are."""
     lower, upper = bounds(1.0)
     verdict = "within" if upper <= limit else "over" if lower > limit else "open"
     more: int | None = 0
