@@ -21,7 +21,7 @@ from comparison import ablations
 
 from marvel_jax.commands.diagnose import FIXED, short
 from marvel_jax.config.presets import layered
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.config.tasks import find_task
 from marvel_jax.datasets.hdf5 import load_shipped
 from marvel_jax.diagnosis.critics import critics_against_truth

@@ -17,7 +17,7 @@ from marvel_envs.tasks import task_spec
 
 from marvel_jax import Hyper, cli, override
 from marvel_jax.config import methods
-from marvel_jax.config.run import preset_hyper, read
+from marvel_jax.config.run_config import preset_hyper, read
 from marvel_jax.datasets.hdf5 import load, shipped_path
 from marvel_jax.runs import advice, metrics
 from marvel_jax.training.evaluate import Evaluation

@@ -12,7 +12,7 @@ from marvel_jax.config import Hyper, PPOLag, SACLag, layered, online, override
 from marvel_jax.config.check import conflict
 from marvel_jax.config.methods import METHODS
 from marvel_jax.core.networks import Networks, aggregate, networks_of
-from marvel_jax.core.parameters import Critics, conservative, new_learner
+from marvel_jax.core.parameters import Critics, conservative, train_state
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.transitions import Transition
@@ -48,7 +48,7 @@ def test_a_huge_multiplier_lowers_cost_and_none_raises_reward(name):
             experience = Experience(played, lambda key: flat)
             return algorithm.train_iteration(hyper, ONE_STEP, networks, learner, experience, multiplier, key, 20)
 
-        start = algorithm.start(hyper, new_learner(networks.init_actor(jax.random.key(0))), critics_of(networks))
+        start = algorithm.start(hyper, train_state(networks.init_actor(jax.random.key(0))), critics_of(networks))
         return jax.lax.scan(iteration, start, jax.random.split(jax.random.key(1), 40))[0]
 
     acts = [float(networks.policy(trained(jnp.float32(m)).actor.params, jnp.ones(1)).mode()[0]) for m in (0.0, 100.0)]

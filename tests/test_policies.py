@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from marvel_jax import load_policy
-from marvel_jax.config import run
+from marvel_jax.config import run_config
 from marvel_jax.config.errors import UserError
 from marvel_jax.training import experiment
 from marvel_jax.training.evaluate import evaluate

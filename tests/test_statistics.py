@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from marvel_jax import cli
-from marvel_jax.config.run import read
+from marvel_jax.config.run_config import read
 from marvel_jax.core.networks import init_actor
 from marvel_jax.core.problem import Problem
 from marvel_jax.diagnosis import bounds

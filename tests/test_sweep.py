@@ -118,7 +118,7 @@ def test_the_next_groups_programs_are_compiled_ahead(tmp_path, monkeypatch):
     begun = []
     monkeypatch.setattr(Program, "compile_ahead", lambda self, batch, names: begun.append((self.hyper, names)))
     request = requests.checked(Request(("BallRun",), ("marvel", "marvel-no-caution", "warm-start"), seeds=2))
-    parts = plan.groups(request, requests.expand(request))  # the first two in one
+    parts = plan.group_runs(request, requests.expand(request))  # the first two in one
     folder, first, second, last = SweepFolder(tmp_path), *plan.chunks(parts, [2, 2])
     own = first.runs[0].point.hyper, ["pretrain", "align", "finetune"]  # nothing is there yet that runs have in common
     run._compile_ahead(folder, Programs(request, parts), first, [second, last])

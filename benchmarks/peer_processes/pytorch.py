@@ -33,7 +33,7 @@ def regression(critics: nn.ModuleList, observation: torch.Tensor, action: torch.
     return sum(F.mse_loss(value, target) for value in values(critics, observation, action))
 
 
-class Learner:
+class TrainState:
     """What both algorithms have: a policy, twin critics of reward and cost with targets, and data."""
 
     def __init__(self, width: int, batch_size: int):
@@ -83,7 +83,7 @@ class Learner:
                     target.mul_(1 - TAU).add_(parameter, alpha=TAU)
 
 
-class SACLag(Learner):
+class SACLag(TrainState):
     def update(self) -> None:
         observation, following, action, reward, cost, going_on = self.batch()
         with torch.no_grad():
@@ -101,7 +101,7 @@ class SACLag(Learner):
         self.follow()
 
 
-class CPQ(Learner):
+class CPQ(TrainState):
     def __init__(self, width: int, batch_size: int):
         super().__init__(width, batch_size)
         self.encoder = mlp(OBSERVATION + ACTION, 4 * ACTION, VAE_WIDTH)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 
 from marvel_jax.core.networks import Networks, Params
-from marvel_jax.core.parameters import Critics, Learner
+from marvel_jax.core.parameters import Critics, TrainState
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.transitions import Transition
@@ -21,7 +21,7 @@ Batches = Callable[[jax.Array], Any]  # key -> batch
 
 
 class Offline(Protocol):
-    """An offline algorithm: `init`/`update` over a state whose `actor` is a `Learner`."""
+    """An offline algorithm: `init`/`update` over a state whose `actor` is a `TrainState`."""
 
     def init(self, hyper: Any, problem: Problem, networks: Networks, key: jax.Array, /) -> Any:
         """The first state. With critics, it has twins of reward and cost as `reward_critic` and `cost_critic`."""
@@ -48,7 +48,7 @@ class Experience(NamedTuple):
 class Online(Protocol):
     """An online algorithm that takes a policy and its critics further under a multiplier λ."""
 
-    def start(self, hyper: Any, actor: Learner, critics: Critics, /) -> Any:
+    def start(self, hyper: Any, actor: TrainState, critics: Critics, /) -> Any:
         """The first state: a policy with its optimizer, and critics whose optimizers start fresh. It has an `actor`."""
         ...
 

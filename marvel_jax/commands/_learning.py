@@ -10,7 +10,7 @@ from marvel_jax.commands._learning_options import LearningOptions
 from marvel_jax.commands._options import Output
 from marvel_jax.commands._shared import device_name, draw_runs, prepare_jax, writer_choice
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.run_config import RunConfig, read
 from marvel_jax.config.tasks import find_task
 from marvel_jax.runs.folder import RunFolder, check_free, create, default_path, discard_unused, write_json
 from marvel_jax.runs.interruption import Interrupted

@@ -13,7 +13,7 @@ from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper
 from marvel_jax.config.methods import METHODS
 from marvel_jax.config.presets import PRESETS, PresetName, exchange_method, layered
-from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.run_config import RunConfig, read
 
 DEFAULT_METHOD = "marvel"
 _METHOD_HELP = f"Method; `marvel methods` explains them: {', '.join(METHODS)}. Default: {DEFAULT_METHOD}."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from marvel_jax.config.presets import PRESETS
-from marvel_jax.config.run import WriterName
+from marvel_jax.config.run_config import WriterName
 
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")]
 Section = tyro.conf.OmitArgPrefixes  # a dataclass whose options have a heading, but no prefix

@@ -18,10 +18,10 @@ from marvel_jax.sweeps.request import Point, Request
 if TYPE_CHECKING:
     from marvel_jax.runs.console import Reporter
     from marvel_jax.runs.writers import WriterChoice
+    from marvel_jax.sweeps.executor import Share
     from marvel_jax.sweeps.folder import SweepFolder
     from marvel_jax.sweeps.plan import Chunk, Group
     from marvel_jax.sweeps.programs import Programs
-    from marvel_jax.sweeps.run import Share
 
 WAIT_FOR_PLAN = 600.0  # seconds in which the first process of several must have planned
 
@@ -51,11 +51,11 @@ class Job:
         """The job of a request. Nothing is written or compiled yet."""
         from marvel_jax.runs.console import Reporter
         from marvel_jax.sweeps.folder import SweepFolder
-        from marvel_jax.sweeps.plan import groups
+        from marvel_jax.sweeps.plan import group_runs
         from marvel_jax.sweeps.programs import Programs
 
-        parts, reporter = groups(request, points), Reporter(quiet=output.quiet or output.json)
-        return cls(SweepFolder(path), request, points, parts, Programs(request, parts), reporter, output)
+        groups, reporter = group_runs(request, points), Reporter(quiet=output.quiet or output.json)
+        return cls(SweepFolder(path), request, points, groups, Programs(request, groups), reporter, output)
 
     def show_plan(self, chunk: int | None) -> int:
         """Prints what running it would take; returns the exit status."""
@@ -126,7 +126,7 @@ class Job:
         Returns:
           The exit status.
         """
-        from marvel_jax.sweeps.run import Sweep
+        from marvel_jax.sweeps.executor import Sweep
 
         chunks = self._chunks()
         try:

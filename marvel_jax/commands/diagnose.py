@@ -11,7 +11,7 @@ from marvel_jax.commands._options import Flag
 from marvel_jax.commands._shared import check_unused, prepare_jax, writing_to
 from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.run_config import RunConfig, read
 from marvel_jax.config.tasks import find_task
 from marvel_jax.runs.folder import RunFolder, write_json
 

@@ -11,7 +11,7 @@ from marvel_jax.commands._options import Flag, SimulatorName
 from marvel_jax.commands._shared import prepare_jax
 from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.run_config import RunConfig, read
 from marvel_jax.config.tasks import check_simulator, find_task
 from marvel_jax.runs.folder import RunFolder
 

@@ -11,7 +11,7 @@ from marvel_jax.config.methods import METHODS
 from marvel_jax.config.offline import OFFLINE
 from marvel_jax.config.online import ONLINE
 from marvel_jax.config.presets import find_method
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.config.tasks import check_simulator, find_task
 
 # Counts of at least 1, by the ends of their paths; of other whole numbers 0 is off.

@@ -15,14 +15,14 @@ from marvel_jax.core.transitions import Transition
 _ADAM = optax.scale_by_adam()
 
 
-class Learner(struct.PyTreeNode):
+class TrainState(struct.PyTreeNode):
     """Parameters and their Adam state."""
 
     params: Any
     optimizer: optax.OptState
 
 
-class CriticLearner(struct.PyTreeNode):
+class CriticTrainState(struct.PyTreeNode):
     """Twin critics, their target networks, and their Adam state."""
 
     params: Twins
@@ -44,23 +44,23 @@ class Critics(struct.PyTreeNode):
     cost_value: Params | None = None
 
 
-def new_learner(params: Any) -> Learner:
+def train_state(params: Any) -> TrainState:
     """A learner with a fresh optimizer."""
-    return Learner(params, _ADAM.init(params))
+    return TrainState(params, _ADAM.init(params))
 
 
-def new_critic(params: Twins) -> CriticLearner:
+def critic_train_state(params: Twins) -> CriticTrainState:
     """Critics whose targets equal them, with a fresh optimizer."""
-    return CriticLearner(params, params, _ADAM.init(params))
+    return CriticTrainState(params, params, _ADAM.init(params))
 
 
-def update_targets(critic: CriticLearner, rate: jax.Array | float) -> CriticLearner:
+def update_targets(critic: CriticTrainState, rate: jax.Array | float) -> CriticTrainState:
     """Moves the targets a share `rate` towards the critics: Q̄ ← (1 − τ)·Q̄ + τ·Q."""
     return critic.replace(target=optax.incremental_update(critic.params, critic.target, rate))
 
 
 def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float, has_aux: bool = False) -> tuple[Any, Any]:
-    """One Adam step of a `Learner` or `CriticLearner` on `loss(params)`; returns it, and the loss before the step.
+    """One Adam step of a `TrainState` or `CriticTrainState` on `loss(params)`; returns it, and the loss before the step.
 
     Targets stay as they are. With `has_aux` the loss function returns a pair, as for `jax.grad`, and so does this:
     `(learner, (loss, aux))`.

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.diagnosis import bounds
 from marvel_jax.runs.pipeline import Pipeline
@@ -47,7 +47,7 @@ def evaluate_run(config: RunConfig, pipeline: Pipeline, question: Question) -> d
     Raises:
       UserError: If the run has no checkpoint of that stage, or the simulator cannot be used.
     """
-    actors = actors_of(pipeline.restore(question.stage))
+    policies = pipeline.restore(question.stage).acting
     length = pipeline.program.env.spec.episode_length
     here = _here(pipeline, policies, question)
     per_seed = [

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.report.figures import LIMIT_COLOR, grid, save
 
 SHOWN_SEEDS = 4  # more points than theirs hide each other

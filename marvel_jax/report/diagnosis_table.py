@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 
 
 def print_diagnosis(config: RunConfig, found: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import chex
 import numpy as np
 from marvel_envs.tasks import TaskSpec
 
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.report.statistics import summary
 from marvel_jax.runs.metrics import curves, violation
 from marvel_jax.training.evaluate import Evaluation

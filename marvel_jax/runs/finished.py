@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, read
+from marvel_jax.config.run_config import RunConfig, read
 from marvel_jax.runs import checkpoint, metrics
 from marvel_jax.runs.folder import RunFolder
 from marvel_jax.training.stages import FINETUNE, PRETRAIN, what_counts

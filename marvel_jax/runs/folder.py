@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig, to_json
+from marvel_jax.config.run_config import RunConfig, to_json
 
 
 class RunFolder:

@@ -11,7 +11,7 @@ import marvel_envs
 import numpy as np
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 from marvel_jax.config.tasks import find_task
 from marvel_jax.core.problem import problem_of
 from marvel_jax.datasets.hdf5 import load_dataset, shipped_path

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper
-from marvel_jax.config.run import read
+from marvel_jax.config.run_config import read
 from marvel_jax.config.tasks import find_task
 from marvel_jax.core.networks import Networks, Params
 from marvel_jax.runs import checkpoint

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.config.run import WriterName
+from marvel_jax.config.run_config import WriterName
 
 _PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 

@@ -12,10 +12,10 @@ from marvel_jax.sweeps.programs import Programs
 from marvel_jax.training.stages import FINETUNE
 
 
-def estimate(parts: Sequence[Group], sizes: Sequence[int], programs: Programs) -> float:
+def estimate(groups: Sequence[Group], sizes: Sequence[int], programs: Programs) -> float:
     """Seconds that the sweep will take, from one chunk of updates or iterations of every stage of every group."""
     total, known = 0.0, set()
-    for index, (group, size) in enumerate(zip(parts, sizes, strict=True)):
+    for index, (group, size) in enumerate(zip(groups, sizes, strict=True)):
         program, batch = programs.get(index, size), programs.batch(index, size, group.runs[:size])
         states: dict[str, Any] = {}
         for stage in program.plan:

@@ -37,7 +37,7 @@ class SweepFolder:
         self.summary, self.figures = path / "summary.json", path / "figures"
         self.common = path / "common"
 
-    def create(self, request: Request, points: list[Point], parts: list[Group], sizes: list[int]) -> None:
+    def create(self, request: Request, points: list[Point], groups: list[Group], sizes: list[int]) -> None:
         """Makes the folder, with what will be done; it is there whole or not at all.
 
         Raises:
@@ -48,7 +48,7 @@ class SweepFolder:
             shutil.rmtree(partial.path, ignore_errors=True)  # of a process that was killed here
             for name in ("metrics", "results", "policies", "work", "common"):
                 (partial.path / name).mkdir(parents=True)
-            metrics.write_table(partial.runs, _runs_table(points, parts))
+            metrics.write_table(partial.runs, _runs_table(points, groups))
             plan = {"version": version("marvel-jax"), "chunk_sizes": sizes, "request": to_json(request)}
             write_json(partial.plan, plan)
             partial.path.replace(self.path)
@@ -133,7 +133,7 @@ class SweepFolder:
         return self.path / name / f"{number:05d}.parquet"
 
 
-def _runs_table(points: list[Point], parts: list[Group]) -> pa.Table:
+def _runs_table(points: list[Point], groups: list[Group]) -> pa.Table:
     """A row per run, in order of their numbers."""
     place = {id(point): index for index, point in enumerate(points)}
     rows = [
@@ -146,8 +146,8 @@ def _runs_table(points: list[Point], parts: list[Group]) -> pa.Table:
             "cost_limit": run.point.hyper.cost_limit,
             **{n: str(v) if isinstance(v, tuple) else v for n, v in run.point.changes.items()},
         }
-        for part in parts
-        for run in part.runs
+        for group in groups
+        for run in group.runs
     ]
     rows.sort(key=lambda row: row["run"])
     names = dict.fromkeys(name for row in rows for name in row)

@@ -11,7 +11,7 @@ import jax
 from jax._src.distributed import global_state  # (the public names need a backend, which must not exist yet)
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.sweeps.run import Share
+from marvel_jax.sweeps.executor import Share
 
 
 def join(options: Any) -> Share:

@@ -37,35 +37,35 @@ class Memory:
 
 
 def choose_sizes(
-    parts: Sequence[Group], programs: Programs, asked: int | None, say: Callable[[str], None]
+    groups: Sequence[Group], programs: Programs, asked: int | None, say: Callable[[str], None]
 ) -> tuple[list[int], list[Memory]]:
     """The chunk size of each group, as large as memory allows, and what it needs. Compiles the groups' programs.
 
     Raises:
       UserError: If not even one run fits.
     """
-    first_sizes = sizes_by_shape(parts, programs, asked)
+    first_sizes = sizes_by_shape(groups, programs, asked)
     try:
         if programs.all_kept:  # all at once, where the hardware compiles side by side
-            for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
+            for index, (group, size) in enumerate(zip(groups, first_sizes, strict=True)):
                 _begin(programs, index, size, group.runs)
-        return _settle_sizes(parts, programs, first_sizes, asked is None, say)
+        return _settle_sizes(groups, programs, first_sizes, asked is None, say)
     except BaseException:  # Ctrl-C among them: the process would go on compiling before it ends
         programs.stop_compiling()
         raise
 
 
-def sizes_by_shape(parts: Sequence[Group], programs: Programs, asked: int | None) -> list[int]:
+def sizes_by_shape(groups: Sequence[Group], programs: Programs, asked: int | None) -> list[int]:
     """The chunk size of each group by the shapes of the states alone, without compiling anything. Raises likewise."""
-    return [_first_size(group, programs, index, asked) for index, group in enumerate(parts)]
+    return [_first_size(group, programs, index, asked) for index, group in enumerate(groups)]
 
 
 def _settle_sizes(
-    parts: Sequence[Group], programs: Programs, first_sizes: Sequence[int], free: bool, say: Callable[[str], None]
+    groups: Sequence[Group], programs: Programs, first_sizes: Sequence[int], free: bool, say: Callable[[str], None]
 ) -> tuple[list[int], list[Memory]]:
     """The chunk sizes, from `first_sizes` on, and what they need; smaller ones if they are free and do not fit."""
     sizes, needs = [], []
-    for index, (group, size) in enumerate(zip(parts, first_sizes, strict=True)):
+    for index, (group, size) in enumerate(zip(groups, first_sizes, strict=True)):
         say(f"compiling {group.label}: {len(group.runs)} runs")
         need = measure(programs, index, size, group.runs)
         while free and need.compiled > available() and size > 1:

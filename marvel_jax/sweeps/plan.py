@@ -40,7 +40,7 @@ class Group:
         return f"{self.task} ({', '.join(dict.fromkeys(run.point.method for run in self.runs))})"
 
 
-def groups(request: Request, points: Sequence[Point]) -> list[Group]:
+def group_runs(request: Request, points: Sequence[Point]) -> list[Group]:
     """All runs, grouped, in order of the groups' first runs."""
     found: dict[Any, list[Run]] = {}
     for index, point in enumerate(points):
@@ -51,10 +51,10 @@ def groups(request: Request, points: Sequence[Point]) -> list[Group]:
     return [Group(runs[0].point.task, tuple(runs)) for runs in found.values()]
 
 
-def chunks(parts: Sequence[Group], sizes: Sequence[int]) -> list[Chunk]:
+def chunks(groups: Sequence[Group], sizes: Sequence[int]) -> list[Chunk]:
     """Each group's runs in chunks of its size; the last may have fewer runs."""
     found: list[Chunk] = []
-    for index, (group, size) in enumerate(zip(parts, sizes, strict=True)):
+    for index, (group, size) in enumerate(zip(groups, sizes, strict=True)):
         for first in range(0, len(group.runs), size):
             found.append(Chunk(len(found), index, size, group.runs[first : first + size]))
     return found

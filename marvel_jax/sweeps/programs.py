@@ -26,8 +26,8 @@ class Programs:
     environment and its dataset on the devices.
     """
 
-    def __init__(self, request: Request, parts: Sequence[Group]):
-        self._request, self._parts = request, parts
+    def __init__(self, request: Request, groups: Sequence[Group]):
+        self._request, self._groups = request, groups
         self._tasks: dict[str, tuple[SafetyEnv, Transition]] = {}
         self._made: dict[tuple[int, int], Program] = {}
         self._seconds_before = 0.0
@@ -36,15 +36,15 @@ class Programs:
         """The program of a group for chunks of a size. Raises a `UserError` for a dataset that cannot be used."""
         if (group, size) not in self._made:
             self._make_room(group)
-            task = self._parts[group].task
-            program = Program(*self.task(group), self._parts[group].runs[0].point.hyper, size)
+            task = self._groups[group].task
+            program = Program(*self.task(group), self._groups[group].runs[0].point.hyper, size)
             self._tasks[task] = program.env, program.dataset  # where it is now, no other program moves it again
             self._made[group, size] = program
         return self._made[group, size]
 
     def task(self, group: int) -> tuple[SafetyEnv, Transition]:
         """The environment and the dataset of a group. Raises as `get`."""
-        task = self._parts[group].task
+        task = self._groups[group].task
         if task not in self._tasks:
             path = self._request.datasets.get(task) or shipped_path(task)
             self._tasks[task] = marvel_envs.make(task), load_dataset(path, find_task(task)).transitions
@@ -63,7 +63,7 @@ class Programs:
     @property
     def all_kept(self) -> bool:
         """Whether no program is let go before the end."""
-        return len(self._parts) <= KEPT_GROUPS
+        return len(self._groups) <= KEPT_GROUPS
 
     def stop_compiling(self) -> None:
         """As a program's, of all of them."""
@@ -89,11 +89,11 @@ class Programs:
     @property
     def count(self) -> int:
         """How many there are: one per stage of each group."""
-        return sum(len(self.stages(group)) for group in range(len(self._parts)))
+        return sum(len(self.stages(group)) for group in range(len(self._groups)))
 
     def stages(self, group: int) -> list[Stage]:
         """The stages of a group's runs, each of which is one program."""
-        return stages.plan(self.task(group)[0], self._parts[group].runs[0].point.hyper)
+        return stages.plan(self.task(group)[0], self._groups[group].runs[0].point.hyper)
 
     def batch(self, group: int, size: int, runs: Sequence[Run]) -> Batch:
         """The batch of a chunk's runs; the last is repeated to fill it up."""

@@ -10,7 +10,7 @@ from marvel_jax.config.check import check
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.hyper import Hyper, override
 from marvel_jax.config.presets import PresetName, layered
-from marvel_jax.config.run import RunConfig
+from marvel_jax.config.run_config import RunConfig
 
 Sampler = Literal["sobol", "random"]
 

@@ -14,14 +14,14 @@ from marvel_jax.config.shared import Aggregation
 from marvel_jax.config.training import ValueAlignment
 from marvel_jax.core.networks import Networks, Params, Twins, aggregate
 from marvel_jax.core.parameters import (
-    CriticLearner,
     Critics,
-    Learner,
+    CriticTrainState,
+    TrainState,
     conservative,
+    critic_train_state,
     minimize,
-    new_critic,
-    new_learner,
     regression,
+    train_state,
     update_targets,
 )
 from marvel_jax.core.problem import Problem
@@ -38,12 +38,12 @@ class State(struct.PyTreeNode):
     """
 
     actor: Params
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
     step: jax.Array
     key: jax.Array
-    reward_value: Learner | None = None
-    cost_value: Learner | None = None
+    reward_value: TrainState | None = None
+    cost_value: TrainState | None = None
 
     @property
     def critics(self) -> Critics:
@@ -54,12 +54,12 @@ class State(struct.PyTreeNode):
 
 def init(actor: Params, reward_twins: Twins, cost_twins: Twins, key: jax.Array) -> State:
     """The state that starts from given critics (offline or fresh) of the frozen policy `actor`."""
-    return State(actor, new_critic(reward_twins), new_critic(cost_twins), jnp.zeros((), jnp.int32), key)
+    return State(actor, critic_train_state(reward_twins), critic_train_state(cost_twins), jnp.zeros((), jnp.int32), key)
 
 
 def with_values(state: State, reward_value: Params, cost_value: Params) -> State:
     """The same, with values of states to be aligned as well."""
-    return state.replace(reward_value=new_learner(reward_value), cost_value=new_learner(cost_value))
+    return state.replace(reward_value=train_state(reward_value), cost_value=train_state(cost_value))
 
 
 def update(
@@ -118,7 +118,7 @@ def _align_values(hyper: ValueAlignment, networks: Networks, state: State, batch
     """One step of V(s) towards Q(s, a), a ~ π₀, for reward and cost."""
     action, _ = networks.policy(state.actor, batch.observation).sample(key)
 
-    def fit(value: Learner, critic: CriticLearner, how: Aggregation) -> Learner:
+    def fit(value: TrainState, critic: CriticTrainState, how: Aggregation) -> TrainState:
         target = aggregate(networks.twin_values(critic.params, batch.observation, action), how)
 
         def error(params: Params) -> jax.Array:

@@ -6,7 +6,7 @@ from marvel_jax.algorithms.registry import ONLINE
 from marvel_jax.config import online
 from marvel_jax.config.hyper import Hyper, online_section
 from marvel_jax.core.networks import Networks
-from marvel_jax.core.parameters import Critics, Learner, new_learner
+from marvel_jax.core.parameters import Critics, TrainState, train_state
 from marvel_jax.core.problem import Problem
 from marvel_jax.training import align, finetune, pretrain
 
@@ -43,7 +43,7 @@ def start_finetuning(
 
 def _starting_networks(
     hyper: Hyper, networks: Networks, offline: pretrain.State, key: jax.Array
-) -> tuple[Learner, Critics, jax.Array]:
+) -> tuple[TrainState, Critics, jax.Array]:
     """The policy, the critics that the online algorithm needs, and a key for the rest."""
     reward_key, cost_key, actor_key, key = jax.random.split(key, 4)
     learner = offline.learner
@@ -54,5 +54,5 @@ def _starting_networks(
     values = None, None
     if not online.ONLINE[hyper.online_algorithm].q_functions:
         values = networks.init_value(reward_key), networks.init_value(cost_key)
-    fresh_actor = new_learner(networks.init_actor(actor_key))
+    fresh_actor = train_state(networks.init_actor(actor_key))
     return learner.actor if hyper.method.actor == "offline" else fresh_actor, Critics(*twins, *values), key

@@ -7,7 +7,7 @@ from flax import struct
 from marvel_jax.algorithms.offline.batches import uniform
 from marvel_jax.config.offline import BC
 from marvel_jax.core.networks import Networks
-from marvel_jax.core.parameters import Learner, minimize, new_learner
+from marvel_jax.core.parameters import TrainState, minimize, train_state
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 
@@ -17,13 +17,13 @@ batches = uniform
 class State(struct.PyTreeNode):
     """The policy."""
 
-    actor: Learner
+    actor: TrainState
 
 
 def init(hyper: BC, problem: Problem, networks: Networks, key: jax.Array) -> State:
     """Random networks."""
     del hyper, problem
-    return State(new_learner(networks.init_actor(key)))
+    return State(train_state(networks.init_actor(key)))
 
 
 def update(

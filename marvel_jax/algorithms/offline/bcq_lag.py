@@ -16,7 +16,14 @@ from marvel_jax.algorithms.offline import behaviour_model, in_support
 from marvel_jax.algorithms.offline.batches import uniform
 from marvel_jax.config.offline import BCQLag
 from marvel_jax.core.networks import MLP, Networks, Params, aggregate, apply
-from marvel_jax.core.parameters import CriticLearner, Learner, minimize, new_critic, new_learner, update_targets
+from marvel_jax.core.parameters import (
+    CriticTrainState,
+    TrainState,
+    critic_train_state,
+    minimize,
+    train_state,
+    update_targets,
+)
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 from marvel_jax.multiplier import controllers
@@ -38,12 +45,12 @@ class State(struct.PyTreeNode):
       multiplier: PID of the cost multiplier m.
     """
 
-    actor: Learner
-    perturbation: Learner
+    actor: TrainState
+    perturbation: TrainState
     target_perturbation: Params
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
-    vae: Learner
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
+    vae: TrainState
     multiplier: controllers.State
 
 
@@ -57,11 +64,11 @@ def init(hyper: BCQLag, problem: Problem, networks: Networks, key: jax.Array) ->
     inputs = jnp.zeros(networks.observation_size + networks.action_size)
     moves = _perturbation(networks).init(perturbation, inputs)
     return State(
-        actor=new_learner(networks.init_actor(actor)),
-        perturbation=new_learner(moves),
+        actor=train_state(networks.init_actor(actor)),
+        perturbation=train_state(moves),
         target_perturbation=moves,
-        reward_critic=new_critic(networks.init_twins(reward)),
-        cost_critic=new_critic(networks.init_twins(cost)),
+        reward_critic=critic_train_state(networks.init_twins(reward)),
+        cost_critic=critic_train_state(networks.init_twins(cost)),
         vae=behaviour_model.init(hyper, networks, vae),
         multiplier=in_support.init_multiplier(),
     )

@@ -13,7 +13,14 @@ from marvel_jax.algorithms.offline import behaviour_model, in_support
 from marvel_jax.algorithms.offline.batches import uniform
 from marvel_jax.config.offline import BEARLag
 from marvel_jax.core.networks import Networks, Params, aggregate
-from marvel_jax.core.parameters import CriticLearner, Learner, minimize, new_critic, new_learner, update_targets
+from marvel_jax.core.parameters import (
+    CriticTrainState,
+    TrainState,
+    critic_train_state,
+    minimize,
+    train_state,
+    update_targets,
+)
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 from marvel_jax.multiplier import controllers
@@ -35,11 +42,11 @@ class State(struct.PyTreeNode):
       log_divergence_weight: `[]` ζ; the discrepancy's weight is exp(ζ).
     """
 
-    actor: Learner
+    actor: TrainState
     target_actor: Params
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
-    vae: Learner
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
+    vae: TrainState
     multiplier: controllers.State
     log_divergence_weight: jax.Array
 
@@ -49,10 +56,10 @@ def init(hyper: BEARLag, problem: Problem, networks: Networks, key: jax.Array) -
     actor_key, reward, cost, vae = jax.random.split(key, 4)
     actor = networks.init_actor(actor_key)
     return State(
-        actor=new_learner(actor),
+        actor=train_state(actor),
         target_actor=actor,
-        reward_critic=new_critic(networks.init_twins(reward)),
-        cost_critic=new_critic(networks.init_twins(cost)),
+        reward_critic=critic_train_state(networks.init_twins(reward)),
+        cost_critic=critic_train_state(networks.init_twins(cost)),
         vae=behaviour_model.init(hyper, networks, vae),
         multiplier=in_support.init_multiplier(),
         log_divergence_weight=jnp.zeros(()),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from marvel_jax.core.networks import MLP, Networks, Params, apply
-from marvel_jax.core.parameters import Learner, minimize, new_learner
+from marvel_jax.core.parameters import TrainState, minimize, train_state
 from marvel_jax.core.transitions import Transition
 
 LATENT_BOUND = 0.5  # of sampled latents, which keeps samples near the data (Fujimoto et al., ICML 2019)
@@ -61,14 +61,14 @@ def _vae(hyper: WithVAE, networks: Networks) -> VAE:
     return VAE(hyper.vae_hidden, networks.action_size)
 
 
-def init(hyper: WithVAE, networks: Networks, key: jax.Array) -> Learner:
+def init(hyper: WithVAE, networks: Networks, key: jax.Array) -> TrainState:
     """A random model."""
     observation, action = jnp.zeros(networks.observation_size), jnp.zeros(networks.action_size)
     noise = jnp.zeros(2 * networks.action_size)
-    return new_learner(_vae(hyper, networks).init(key, observation, action, noise))
+    return train_state(_vae(hyper, networks).init(key, observation, action, noise))
 
 
-def train(hyper: WithVAE, networks: Networks, vae: Learner, batch: Transition, key: jax.Array) -> Learner:
+def train(hyper: WithVAE, networks: Networks, vae: TrainState, batch: Transition, key: jax.Array) -> TrainState:
     """One step on MSE(reconstruction, a) + β·KL."""
     noise = jax.random.normal(key, (*batch.reward.shape, 2 * networks.action_size))
 

@@ -16,7 +16,7 @@ from marvel_jax.algorithms.offline.batches import rows_where
 from marvel_jax.config.offline import COptiDICE
 from marvel_jax.core import trajectories
 from marvel_jax.core.networks import Networks, Params
-from marvel_jax.core.parameters import Learner, minimize, new_learner
+from marvel_jax.core.parameters import TrainState, minimize, train_state
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition, at, sample
 
@@ -38,11 +38,11 @@ class State(struct.PyTreeNode):
       multiplier, temperature: Numbers whose softplus are the cost multiplier λ and the bound's temperature τ.
     """
 
-    actor: Learner
-    value: Learner
-    bound_value: Learner
-    multiplier: Learner
-    temperature: Learner
+    actor: TrainState
+    value: TrainState
+    bound_value: TrainState
+    multiplier: TrainState
+    temperature: TrainState
 
 
 def init(hyper: COptiDICE, problem: Problem, networks: Networks, key: jax.Array) -> State:
@@ -50,11 +50,11 @@ def init(hyper: COptiDICE, problem: Problem, networks: Networks, key: jax.Array)
     del hyper, problem
     actor, value, bound = jax.random.split(key, 3)
     return State(
-        actor=new_learner(networks.init_actor(actor)),
-        value=new_learner(networks.init_value(value)),
-        bound_value=new_learner(networks.init_value(bound)),
-        multiplier=new_learner(jnp.zeros(())),
-        temperature=new_learner(jnp.zeros(())),
+        actor=train_state(networks.init_actor(actor)),
+        value=train_state(networks.init_value(value)),
+        bound_value=train_state(networks.init_value(bound)),
+        multiplier=train_state(jnp.zeros(())),
+        temperature=train_state(jnp.zeros(())),
     )
 
 

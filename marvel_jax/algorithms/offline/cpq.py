@@ -20,12 +20,12 @@ from marvel_jax.algorithms.offline.behaviour_model import kl_to_prior
 from marvel_jax.config.offline import CPQ
 from marvel_jax.core.networks import Networks, Params, Twins, aggregate
 from marvel_jax.core.parameters import (
-    CriticLearner,
-    Learner,
+    CriticTrainState,
+    TrainState,
+    critic_train_state,
     minimize,
-    new_critic,
-    new_learner,
     regression,
+    train_state,
     update_targets,
 )
 from marvel_jax.core.problem import Problem
@@ -48,10 +48,10 @@ class State(struct.PyTreeNode):
       log_ood_weight: `[]` ζ; the penalty's weight is exp(ζ).
     """
 
-    actor: Learner
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
-    vae: Learner | None
+    actor: TrainState
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
+    vae: TrainState | None
     log_ood_weight: jax.Array
 
 
@@ -59,9 +59,9 @@ def init(hyper: CPQ, problem: Problem, networks: Networks, key: jax.Array) -> St
     """Random networks."""
     actor, reward, cost, vae = jax.random.split(key, 4)
     return State(
-        actor=new_learner(networks.init_actor(actor)),
-        reward_critic=new_critic(networks.init_twins(reward)),
-        cost_critic=new_critic(networks.init_twins(cost)),
+        actor=train_state(networks.init_actor(actor)),
+        reward_critic=critic_train_state(networks.init_twins(reward)),
+        cost_critic=critic_train_state(networks.init_twins(cost)),
         vae=None if hyper.ood_penalty == "none" else behaviour_model.init(hyper, networks, vae),
         log_ood_weight=jnp.zeros(()),
     )
@@ -174,7 +174,7 @@ def _with_penalty(
     cost_loss_of: Callable[[Twins], jax.Array],
     ood_key: jax.Array,
     vae_key: jax.Array,
-) -> tuple[CriticLearner, jax.Array, Learner, jax.Array]:
+) -> tuple[CriticTrainState, jax.Array, TrainState, jax.Array]:
     """The step of the cost critics with the penalty, of the behaviour model, and of its weight.
 
     ζ ← ζ + η·exp(ζ)·E_ood[κ·d_γ − Q_c], η = `OOD_WEIGHT_RATE`, within `LOG_WEIGHT_RANGE`.

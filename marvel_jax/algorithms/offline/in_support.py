@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from marvel_jax.config.multiplier import Gains
 from marvel_jax.config.offline import InSupport
 from marvel_jax.core.networks import Networks, Twins
-from marvel_jax.core.parameters import CriticLearner, minimize, regression
+from marvel_jax.core.parameters import CriticTrainState, minimize, regression
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 from marvel_jax.multiplier import controllers
@@ -49,11 +49,11 @@ def fit_critics(
     hyper: InSupport,
     problem: Problem,
     networks: Networks,
-    reward_critic: CriticLearner,
-    cost_critic: CriticLearner,
+    reward_critic: CriticTrainState,
+    cost_critic: CriticTrainState,
     batch: Transition,
     next_action: jax.Array,
-) -> tuple[CriticLearner, CriticLearner, dict[str, jax.Array]]:
+) -> tuple[CriticTrainState, CriticTrainState, dict[str, jax.Array]]:
     """One step of both critics on the MSE to y = r + γ·Q⁺(s') and y_c = c + γ·Q_c⁺(s'); targets stay.
 
     The most costly candidate counts for costs, as the best one does for rewards: pessimism there, optimism here.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from marvel_jax.algorithms.protocol import Experience, Metrics
 from marvel_jax.config.online import OffPolicy
 from marvel_jax.core.networks import Networks, Twins, aggregate
-from marvel_jax.core.parameters import CriticLearner, conservative, minimize, regression
+from marvel_jax.core.parameters import CriticTrainState, conservative, minimize, regression
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 from marvel_jax.multiplier.alignment import MultiplierAlignment, align_multiplier
@@ -29,14 +29,14 @@ def fit_critics(
     hyper: OffPolicy,
     problem: Problem,
     networks: Networks,
-    reward_critic: CriticLearner,
-    cost_critic: CriticLearner,
+    reward_critic: CriticTrainState,
+    cost_critic: CriticTrainState,
     batch: Transition,
     next_action: jax.Array,
     bonus: jax.Array | float = 0.0,
     own_action: jax.Array | None = None,
     conservatism: float = 0.0,
-) -> tuple[CriticLearner, CriticLearner, dict[str, jax.Array]]:
+) -> tuple[CriticTrainState, CriticTrainState, dict[str, jax.Array]]:
     """One step of both critics; targets stay.
 
     y = r + γ·(min Q̄(s', a') + bonus), y_c = c + γ·max Q̄_c(s', a').

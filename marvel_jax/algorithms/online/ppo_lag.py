@@ -12,7 +12,7 @@ from marvel_jax.algorithms.online.policy_change import in_trust_region
 from marvel_jax.algorithms.protocol import Experience, Metrics
 from marvel_jax.config.online import PPOLag
 from marvel_jax.core.networks import Networks, Params
-from marvel_jax.core.parameters import Critics, Learner, minimize, new_learner
+from marvel_jax.core.parameters import Critics, TrainState, minimize, train_state
 from marvel_jax.core.problem import Problem
 from marvel_jax.core.transitions import Transition
 from marvel_jax.multiplier.alignment import MultiplierAlignment, multiplier_from_gradients
@@ -21,9 +21,9 @@ from marvel_jax.multiplier.alignment import MultiplierAlignment, multiplier_from
 class State(struct.PyTreeNode):
     """All that PPO-Lag learns: the policy, and state values of scaled reward and of cost."""
 
-    actor: Learner
-    reward_value: Learner
-    cost_value: Learner
+    actor: TrainState
+    reward_value: TrainState
+    cost_value: TrainState
 
 
 class Batch(struct.PyTreeNode):
@@ -49,14 +49,14 @@ def init(hyper: PPOLag, problem: Problem, networks: Networks, key: jax.Array) ->
     """Random networks."""
     del hyper, problem
     actor, reward, cost = jax.random.split(key, 3)
-    values = new_learner(networks.init_value(reward)), new_learner(networks.init_value(cost))
-    return State(new_learner(networks.init_actor(actor)), *values)
+    values = train_state(networks.init_value(reward)), train_state(networks.init_value(cost))
+    return State(train_state(networks.init_actor(actor)), *values)
 
 
-def start(hyper: PPOLag, actor: Learner, critics: Critics) -> State:
+def start(hyper: PPOLag, actor: TrainState, critics: Critics) -> State:
     """The state that carries over a policy with its optimizer, and value functions whose optimizers start fresh."""
     del hyper
-    return State(actor, new_learner(critics.reward_value), new_learner(critics.cost_value))
+    return State(actor, train_state(critics.reward_value), train_state(critics.cost_value))
 
 
 def advantages(discount, gae, signal, value, next_value, continues, ended) -> jax.Array:
@@ -145,7 +145,7 @@ def update(
     near = divergence <= hyper.divergence_limit
     actor = jax.tree.map(lambda new, old: jnp.where(near, new, old), moved, state.actor)
 
-    def fit(value: Learner, target: jax.Array) -> tuple[Learner, jax.Array]:
+    def fit(value: TrainState, target: jax.Array) -> tuple[TrainState, jax.Array]:
         def error(params: Params) -> jax.Array:
             return jnp.mean((networks.state_value(params, batch.observation) - target) ** 2)
 

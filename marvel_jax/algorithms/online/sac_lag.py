@@ -13,12 +13,12 @@ from marvel_jax.algorithms.protocol import Experience, Metrics
 from marvel_jax.config.online import SACLag
 from marvel_jax.core.networks import Networks, Params
 from marvel_jax.core.parameters import (
-    CriticLearner,
     Critics,
-    Learner,
+    CriticTrainState,
+    TrainState,
+    critic_train_state,
     minimize,
-    new_critic,
-    new_learner,
+    train_state,
     update_targets,
 )
 from marvel_jax.core.problem import Problem
@@ -37,10 +37,10 @@ class State(struct.PyTreeNode):
       log_temperature: log α; constant unless tuned.
     """
 
-    actor: Learner
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
-    log_temperature: Learner
+    actor: TrainState
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
+    log_temperature: TrainState
 
 
 def init(hyper: SACLag, problem: Problem, networks: Networks, key: jax.Array) -> State:
@@ -48,16 +48,16 @@ def init(hyper: SACLag, problem: Problem, networks: Networks, key: jax.Array) ->
     del problem
     actor, reward, cost = jax.random.split(key, 3)
     critics = Critics(networks.init_twins(reward), networks.init_twins(cost))
-    return start(hyper, new_learner(networks.init_actor(actor)), critics)
+    return start(hyper, train_state(networks.init_actor(actor)), critics)
 
 
-def start(hyper: SACLag, actor: Learner, critics: Critics) -> State:
+def start(hyper: SACLag, actor: TrainState, critics: Critics) -> State:
     """The state that carries over a policy with its optimizer, and critics whose optimizers start fresh."""
     return State(
         actor=actor,
-        reward_critic=new_critic(critics.reward_twins),
-        cost_critic=new_critic(critics.cost_twins),
-        log_temperature=new_learner(jnp.log(jnp.asarray(hyper.temperature, jnp.float32))),
+        reward_critic=critic_train_state(critics.reward_twins),
+        cost_critic=critic_train_state(critics.cost_twins),
+        log_temperature=train_state(jnp.log(jnp.asarray(hyper.temperature, jnp.float32))),
     )
 
 

@@ -18,12 +18,12 @@ from marvel_jax.algorithms.protocol import Experience, Metrics
 from marvel_jax.config.online import TD3Lag
 from marvel_jax.core.networks import Networks, Params
 from marvel_jax.core.parameters import (
-    CriticLearner,
     Critics,
-    Learner,
+    CriticTrainState,
+    TrainState,
+    critic_train_state,
     minimize,
-    new_critic,
-    new_learner,
+    train_state,
     update_targets,
 )
 from marvel_jax.core.problem import Problem
@@ -40,10 +40,10 @@ class State(struct.PyTreeNode):
       reward_critic, cost_critic: Twin critics of scaled reward and of cost.
     """
 
-    actor: Learner
+    actor: TrainState
     target_actor: Params
-    reward_critic: CriticLearner
-    cost_critic: CriticLearner
+    reward_critic: CriticTrainState
+    cost_critic: CriticTrainState
 
 
 def init(hyper: TD3Lag, problem: Problem, networks: Networks, key: jax.Array) -> State:
@@ -51,13 +51,13 @@ def init(hyper: TD3Lag, problem: Problem, networks: Networks, key: jax.Array) ->
     del problem
     actor, reward, cost = jax.random.split(key, 3)
     critics = Critics(networks.init_twins(reward), networks.init_twins(cost))
-    return start(hyper, new_learner(networks.init_actor(actor)), critics)
+    return start(hyper, train_state(networks.init_actor(actor)), critics)
 
 
-def start(hyper: TD3Lag, actor: Learner, critics: Critics) -> State:
+def start(hyper: TD3Lag, actor: TrainState, critics: Critics) -> State:
     """The state that carries over a policy with its optimizer, and critics whose optimizers start fresh."""
     del hyper
-    return State(actor, actor.params, new_critic(critics.reward_twins), new_critic(critics.cost_twins))
+    return State(actor, actor.params, critic_train_state(critics.reward_twins), critic_train_state(critics.cost_twins))
 
 
 def update_critics(
