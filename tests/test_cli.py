@@ -18,7 +18,7 @@ from marvel_envs.tasks import task_spec
 from marvel_jax import Hyper, cli, override
 from marvel_jax.config import methods
 from marvel_jax.config.run_config import preset_hyper, read
-from marvel_jax.datasets.hdf5 import load, shipped_path
+from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
 from marvel_jax.runs import advice, metrics
 from marvel_jax.training.evaluate import Evaluation
 
@@ -137,7 +137,7 @@ def test_collect_makes_a_dataset_that_loads(tmp_path, capsys):
         capsys, "collect", "BallCircle", *options, "--episodes-per-stage", "3", "--out", str(out), "--quiet"
     )
     assert code == 0
-    made = load(out, task_spec("BallCircle"))
+    made = load_dataset(out, task_spec("BallCircle"))
     returns, costs = made.episode_sums()
     assert 1 <= len(returns) <= 4
     assert text == (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from marvel_envs import TASKS
 
 from marvel_jax.config.errors import UserError
-from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.datasets.hdf5 import load_dataset, load_shipped, save_dataset
 from marvel_jax.datasets.thinning import thin
 
 TASK = TASKS["BallRun"]
@@ -43,7 +43,7 @@ def write(path, arrays, **attributes):
 
 @pytest.mark.parametrize("task", ["BallCircle", "BallRun"])
 def test_shipped_datasets_load_and_have_whole_episodes(task):
-    data = datasets.load_shipped(task)
+    data = load_shipped(task)
     returns, costs = data.episode_sums()
     assert len(returns) * data.task.episode_length == len(data.ends)
     assert costs.max() <= data.task.max_cost
@@ -54,15 +54,15 @@ def test_shipped_datasets_load_and_have_whole_episodes(task):
 
 
 def test_dsrl_layout_without_physics_loads(tmp_path, arrays):
-    data = datasets.load(write(tmp_path / "d.hdf5", arrays), TASK)
+    data = load_dataset(write(tmp_path / "d.hdf5", arrays), TASK)
     np.testing.assert_allclose(data.episode_sums()[0], [0 + 1 + 2 + 3 + 4, 5 + 6 + 7 + 8 + 9])
     assert data.physics == {}
 
 
 def test_saving_and_loading_is_lossless(tmp_path, arrays):
-    data = datasets.load(write(tmp_path / "d.hdf5", arrays), TASK)
-    datasets.save(tmp_path / "again.hdf5", data, "by hand")
-    again = datasets.load(tmp_path / "again.hdf5", TASK)
+    data = load_dataset(write(tmp_path / "d.hdf5", arrays), TASK)
+    save_dataset(tmp_path / "again.hdf5", data, "by hand")
+    again = load_dataset(tmp_path / "again.hdf5", TASK)
     for name in ("observation", "action", "reward", "cost", "discount", "next_observation"):
         np.testing.assert_array_equal(getattr(again.transitions, name), getattr(data.transitions, name))
     np.testing.assert_array_equal(again.ends, data.ends)
@@ -108,22 +108,22 @@ def spoil(arrays, name, index, value):
 )
 def test_faults_are_named_with_array_and_row(tmp_path, arrays, fault, message):
     with pytest.raises(UserError, match=message):
-        datasets.load(write(tmp_path / "d.hdf5", fault(arrays)), TASK)
+        load_dataset(write(tmp_path / "d.hdf5", fault(arrays)), TASK)
 
 
 def test_wrong_task_not_hdf5_and_cut_short(tmp_path, arrays):
     path = write(tmp_path / "d.hdf5", arrays, task="BallCircle")
     with pytest.raises(UserError, match="dataset of BallCircle, not of BallRun"):
-        datasets.load(path, TASK)
+        load_dataset(path, TASK)
     (tmp_path / "text.hdf5").write_text("not a dataset")
     with pytest.raises(UserError, match="not a readable HDF5 file"):
-        datasets.load(tmp_path / "text.hdf5", TASK)
+        load_dataset(tmp_path / "text.hdf5", TASK)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="cut short"):
-        datasets.load(path, TASK)
+        load_dataset(path, TASK)
     with pytest.raises(UserError, match="marvel collect"):
-        datasets.load(tmp_path / "absent.hdf5", TASK)
+        load_dataset(tmp_path / "absent.hdf5", TASK)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,20 +1,13 @@
 """The experiment as a pure function: seeds are independent, traced fields do not compile again, stages compose."""
 
-import types
-from dataclasses import replace
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from marvel_jax.algorithms import registry
-from marvel_jax.algorithms.offline import bc
-from marvel_jax.algorithms.online import sac_lag
-from marvel_jax.config import override
-from marvel_jax.config import methods, offline, online
-from marvel_jax.config.fields import all_fields, by_path
+from marvel_jax.config import layered, methods, override
+from marvel_jax.config.fields import all_fields
 from marvel_jax.core.rollouts import Rollout
 from marvel_jax.core.seeds import map_seeds
 from marvel_jax.training import experiment, finetune, handover, pretrain, replay, stages
@@ -169,12 +162,43 @@ def other_value(field):
 
 def variants():
     """`path -> Hyper` that differs from the defaults in that alone; algorithms change with their sections."""
-    start = tiny_hyper()
+    start = layered()
     for path, field in all_fields().items():
         if path not in ("algorithm", "online_algorithm"):
             yield path, override(start, **{path: other_value(field)})
     yield "algorithm", override(start, algorithm="bear-lag")
     yield "online_algorithm", override(start, online_algorithm="td3-lag")
+
+
+# What a stage's result does not depend on: what only later stages read, and the sections of other algorithms.
+LATER = {
+    *("gains", "control", "online", "step_size", "replay", "evaluation_episodes"),
+    *("bear_lag", "bcq_lag", "coptidice", "bc", "sac", "td3", "ppo"),
+}
+NOT_COUNTING = {
+    stages.PRETRAIN: {*LATER, "method", "alignment", "online_algorithm"},
+    stages.ALIGN: {*LATER, *(f"method.{name}" for name in ("multiplier", "multiplier_alignment", "offline_fraction"))}
+    | {"method.guide", "method.value_alignment"},
+}
+
+
+@pytest.mark.parametrize("stage", NOT_COUNTING)
+def test_everything_counts_for_what_runs_share_except_what_is_named(stage):
+    known = stages.what_counts(stage, layered())
+    for path, hyper in variants():
+        named = path in NOT_COUNTING[stage] or path.partition(".")[0] in NOT_COUNTING[stage]
+        assert (stages.what_counts(stage, hyper) == known) == named, path
+
+
+def test_a_clone_and_an_own_exploration_noise_count_where_they_are_used():
+    cloning, td3 = layered(method="marvel-clone"), layered(online_algorithm="td3-lag")
+    for stage, start, changes, counts in (
+        (stages.PRETRAIN, cloning, {"bc.actor_learning_rate": 0.1}, True),
+        (stages.ALIGN, td3, {"td3.exploration_noise": 0.5}, True),
+        (stages.PRETRAIN, td3, {"td3.exploration_noise": 0.5}, False),
+    ):
+        same = stages.what_counts(stage, override(start, **changes)) == stages.what_counts(stage, start)
+        assert same != counts
 
 
 def test_chunks_divide_the_total():

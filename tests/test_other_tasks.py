@@ -9,7 +9,7 @@ import pytest
 from command_line import TINY, marvel
 
 from marvel_jax import cli
-from marvel_jax.datasets import hdf5 as datasets
+from marvel_jax.datasets.hdf5 import load_dataset
 from marvel_jax.diagnosis.true_values import physics_at
 
 COLLECT = ("--iterations", "1", "--stages", "1", "--runs", "1", "--limits", "1000", "--episodes-per-stage", "2")
@@ -35,7 +35,7 @@ def collected(request, tmp_path_factory):
 
 def test_collected_data_load_with_their_physics(collected):
     task, path = collected
-    loaded = datasets.load(path, marvel_envs.task_spec(task))
+    loaded = load_dataset(path, marvel_envs.task_spec(task))
     env = marvel_envs.make(task)
     observed = jax.vmap(env.observe)(physics_at(env, loaded.physics, np.arange(2)))
     np.testing.assert_allclose(observed, loaded.transitions.observation[:2], atol=1e-3)

@@ -9,23 +9,24 @@ import pytest
 from marvel_jax import load_policy
 from marvel_jax.config import run_config
 from marvel_jax.config.errors import UserError
-from marvel_jax.training import experiment
+from marvel_jax.core.acting import NetworkPolicy
+from marvel_jax.core.problem import Problem
 from marvel_jax.training.evaluate import evaluate
+from marvel_jax.training.stages import stage_keys
 
 
 @pytest.fixture(scope="module")
 def hyper(finished):
-    return run.read(finished).hyper
+    return run_config.read(finished).hyper
 
 
 @pytest.mark.parametrize(("stage", "found"), [("finetune", "reward"), ("pretrain", "offline_reward")])
 def test_a_loaded_policy_earns_what_the_run_says(finished, env, hyper, stage, found):
     said = json.loads((finished / "summary.json").read_text())["per_seed"][found][1]
-    policy, keys = load_policy(finished, seed=1, stage=stage), experiment.stage_keys(jax.random.key(1))
+    policy, keys = load_policy(finished, seed=1, stage=stage), stage_keys(jax.random.key(1))
     key = keys.evaluation if stage == "finetune" else keys.offline_evaluation
-    played = jax.jit(lambda params: evaluate(env, policy.problem, params, key, hyper.evaluation_episodes))(
-        policy.params
-    )
+    problem, acting, count = Problem(env.spec.episode_length), NetworkPolicy(policy.params), hyper.evaluation_episodes
+    played = jax.jit(lambda acting: evaluate(env, problem, policy.networks, acting, key, count))(acting)
     assert float(np.mean(played.reward)) == pytest.approx(said, rel=1e-5)
 
 

@@ -16,16 +16,22 @@ from command_line import FIELDS, TINY_SWEEP, marvel
 
 from marvel_jax import load_policy
 from marvel_jax.config.errors import UserError
+from marvel_jax.config.methods import METHODS, Recipe
+from marvel_jax.core.acting import NetworkPolicy
+from marvel_jax.core.problem import Problem
 from marvel_jax.runs import checkpoint
+from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.program import Program
-from marvel_jax.sweeps import memory, plan, programs, run
-from marvel_jax.sweeps import request as requests
+from marvel_jax.runs.writers import WriterChoice
+from marvel_jax.sweeps import memory, plan, programs
 from marvel_jax.sweeps.common import CommonStages
+from marvel_jax.sweeps.executor import ChunkOfSweep, Sweep
 from marvel_jax.sweeps.folder import SweepFolder
 from marvel_jax.sweeps.programs import Programs
-from marvel_jax.sweeps.request import Request
+from marvel_jax.sweeps.request import Request, checked, expand
 from marvel_jax.training import experiment
 from marvel_jax.training.evaluate import evaluate
+from marvel_jax.training.stages import stage_keys
 
 ASKED = ("sweep", "--tasks", "BallRun", "--seeds", "3", "--product", "cost_limit=5,20", *TINY_SWEEP)
 
@@ -68,7 +74,7 @@ def test_every_run_is_there_once_and_the_summary_says_what_came_out(whole):
 
 def test_a_run_of_a_sweep_equals_the_run_alone(whole, env, dataset):
     request, _ = SweepFolder(whole).read_plan()
-    hyper = requests.expand(request)[1].hyper
+    hyper = expand(request)[1].hyper
     alone = jax.jit(lambda hyper, key: experiment.run(hyper, dataset, key, env))(hyper, jax.random.key(2))
     results, _ = tables(whole)
     np.testing.assert_allclose(results["reward"][5], alone.final.reward.mean(), rtol=1e-3)
@@ -76,12 +82,13 @@ def test_a_run_of_a_sweep_equals_the_run_alone(whole, env, dataset):
 
 
 def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alone(tmp_path, capsys, monkeypatch):
-    done, do_common = [], run._do_common
+    done, pipeline_of = [], ChunkOfSweep._pipeline
     taken, take, read, restore = [], CommonStages.take, [], checkpoint.restore
 
-    def watched(folder, chunk, programs, common, stage, *rest):
-        done.append((stage, len(common.runs)))
-        return do_common(folder, chunk, programs, common, stage, *rest)
+    def watched(self, runs, size, part):
+        if part != "all":
+            done.append((part, len(runs)))
+        return pipeline_of(self, runs, size, part)
 
     def watched_take(self, *rest):
         found = take(self, *rest)
@@ -94,11 +101,12 @@ def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alo
             read.append(folder)
         return restore(folder, *rest)
 
-    monkeypatch.setattr(run, "_do_common", watched)
+    monkeypatch.setitem(METHODS, "initial", Recipe("", {"method.multiplier_alignment": "initial"}))
+    monkeypatch.setattr(ChunkOfSweep, "_pipeline", watched)
     monkeypatch.setattr(CommonStages, "take", watched_take)
     monkeypatch.setattr(checkpoint, "restore", watched_restore)
     monkeypatch.setattr(programs, "KEPT_GROUPS", 1)  # every program is let go, and comes back
-    methods = ("marvel", "marvel-initial", "warm-start")
+    methods = ("marvel", "initial", "warm-start")
     asked = ("sweep", "--tasks", "BallRun", "--seeds", "2", *TINY_SWEEP, "--methods")
     out = tmp_path / "together"
     assert marvel(capsys, *asked, *methods, "--out", str(out), "--quiet")[0] == 0
@@ -117,15 +125,17 @@ def test_methods_share_what_they_have_in_common_and_each_still_equals_itself_alo
 def test_the_next_groups_programs_are_compiled_ahead(tmp_path, monkeypatch):
     begun = []
     monkeypatch.setattr(Program, "compile_ahead", lambda self, batch, names: begun.append((self.hyper, names)))
-    request = requests.checked(Request(("BallRun",), ("marvel", "marvel-no-caution", "warm-start"), seeds=2))
-    parts = plan.group_runs(request, requests.expand(request))  # the first two in one
-    folder, first, second, last = SweepFolder(tmp_path), *plan.chunks(parts, [2, 2])
+    monkeypatch.setitem(METHODS, "no-offset", Recipe("", {"control.offset": 0.0}))
+    request = checked(Request(("BallRun",), ("marvel", "no-offset", "warm-start"), seeds=2))
+    groups = plan.group_runs(request, expand(request))  # the first two in one
+    folder, first, second, last = SweepFolder(tmp_path), *plan.chunks(groups, [2, 2])
     own = first.runs[0].point.hyper, ["pretrain", "align", "finetune"]  # nothing is there yet that runs have in common
-    run._compile_ahead(folder, Programs(request, parts), first, [second, last])
+    sweep = Sweep(folder, Programs(request, groups), Reporter(quiet=True), WriterChoice())
+    sweep._compile_ahead(first, [second, last])
     assert begun == [own, (last.runs[0].point.hyper, ["finetune"])]
     (tmp_path / "results").mkdir()
     folder._part("results", last.number).touch()  # done: there is nothing ahead
-    run._compile_ahead(folder, Programs(request, parts), first, [second, last])
+    sweep._compile_ahead(first, [second, last])
     assert begun[2:] == [own]
 
 
@@ -145,8 +155,9 @@ def test_points_are_compared_limit_by_limit(whole, capsys):
 
 def test_a_loaded_policy_earns_what_its_run_did(whole, env):
     policy, (results, _) = load_policy(whole, run=4), tables(whole)  # the second seed at the second limit
-    key, count = experiment.stage_keys(jax.random.key(1)).evaluation, FIELDS["evaluation_episodes"]
-    played = jax.jit(lambda params: evaluate(env, policy.problem, params, key, count))(policy.params)
+    key, count = stage_keys(jax.random.key(1)).evaluation, FIELDS["evaluation_episodes"]
+    problem, acting = Problem(env.spec.episode_length), NetworkPolicy(policy.params)
+    played = jax.jit(lambda acting: evaluate(env, problem, policy.networks, acting, key, count))(acting)
     assert float(np.mean(played.reward)) == pytest.approx(results["reward"][4], rel=1e-5)
     for asked, error in (({"run": 6}, "runs 0 to 5, and no 6"), ({"seed": 1}, "by run"), ({"run": -1}, "and no -1")):
         with pytest.raises(UserError, match=error):

@@ -92,7 +92,7 @@ TASK = ("--tasks", "BallRun")
         ((*TASK, "--draw", "gains.integral=0:1:log"), "must start above 0"),
         ((*TASK, "--draw", "gains.integral=a:b"), "give LOW:HIGH"),
         ((*TASK, "--fixed", "online.updates=2.5"), "online.updates is 2.5; give a value like 100."),
-        ((*TASK, "--fixed", "cpq.ood_penalty=soft"), "give none or hinge or linear"),
+        ((*TASK, "--fixed", "cpq.ood_penalty=soft"), "give none or linear"),
         ((*TASK, "--fixed", "discount"), "give FIELD=VALUE"),
         ((*TASK, "--fixed", "discount=0.9", "--product", "discount=0.8,0.9"), "discount is given twice"),
         ((*TASK, "--product", "discount=0.9,1.5"), "discount 1.5: --discount is 1.5"),

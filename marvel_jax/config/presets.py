@@ -84,7 +84,7 @@ def layered(preset: str = "cpu", task: str = "", method: str = "marvel", **optio
       UserError: If there is no such method.
       ValueError: If a path does not exist.
     """
-    return override(_without_method(preset, task), **find_method(method).changes, **options)
+    return override(override(_without_method(preset, task), **find_method(method).changes), **options)
 
 
 def exchange_method(hyper: Hyper, preset: str, task: str, before: str, after: str) -> Hyper:

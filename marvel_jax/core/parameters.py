@@ -60,7 +60,7 @@ def update_targets(critic: CriticTrainState, rate: jax.Array | float) -> CriticT
 
 
 def minimize(learner: Any, loss: Callable, learning_rate: jax.Array | float, has_aux: bool = False) -> tuple[Any, Any]:
-    """One Adam step of a `TrainState` or `CriticTrainState` on `loss(params)`; returns it, and the loss before the step.
+    """One Adam step of a `TrainState` or `CriticTrainState` on `loss(params)`; returns it and the loss before it.
 
     Targets stay as they are. With `has_aux` the loss function returns a pair, as for `jax.grad`, and so does this:
     `(learner, (loss, aux))`.
