@@ -59,7 +59,7 @@ def tiny_of():
     """Hyperparameters of a method at a size that takes a second, as `layered` with further options."""
 
     def tiny(method="marvel", **changes):
-        return layered(method=method, **{**FIELDS, "hidden": (8,), **changes})
+        return layered(method=method, **{**FIELDS, "hidden": (8,), "cost_limit": 20.0, **changes})
 
     return tiny
 

@@ -14,16 +14,22 @@ from marvel_jax.training import experiment, finetune, handover, pretrain, replay
 
 
 def first_online_state(env, hyper, key):
-    """Setting and first state of finetuning from random networks."""
-    setting = stages.setting_of(env.spec, hyper)
-    before = pretrain.init(hyper, setting.problem, setting.offline, key)
-    return setting, handover.start_finetuning(hyper, setting.problem, setting.online, before, None, key)
+    """The first state of finetuning from random networks."""
+    problem, offline, online = stages.setting_of(env.spec, hyper)
+    before = pretrain.init(hyper, problem, offline, key)
+    return handover.start_finetuning(hyper, problem, online, before, None, key)
 
 
 @pytest.fixture(scope="module")
 def run(env, dataset):
-    """`experiment.run` on the tiny budget, compiled once for all tests here."""
-    return jax.jit(lambda hyper, key: experiment.run(hyper, dataset, key, env))
+    """`experiment.run` on the tiny budget; that it is traced twice is an error."""
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def run(hyper, key):
+        return experiment.run(hyper, dataset, key, env)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +37,36 @@ def alone(run, tiny):
     return [run(tiny, jax.random.key(seed)) for seed in range(3)]
 
 
-def test_a_seed_in_a_batch_equals_the_seed_alone(env, dataset, tiny, alone):
-    keys = jax.vmap(jax.random.key)(jnp.arange(3))
-    vmapped = jax.jit(jax.vmap(lambda key: experiment.run(tiny, dataset, key, env)))(keys)
+@pytest.fixture(scope="module")
+def batch(env, dataset, tiny):
+    """Three runs as one program, `(cost_limit, gains.initial, key) [3] -> Result [3]`."""
+
+    @jax.jit
+    @jax.vmap
+    @chex.assert_max_traces(n=1)
+    def run(limit, initial, key):
+        hyper = override(tiny, cost_limit=limit, **{"gains.initial": initial})
+        return experiment.run(hyper, dataset, key, env)
+
+    return run
+
+
+def test_a_seed_in_a_batch_equals_the_seed_alone(batch, tiny, alone):
+    vmapped = batch(jnp.full(3, 20.0), jnp.zeros(3), jax.vmap(jax.random.key)(jnp.arange(3)))
     for seed in range(3):
         one = jax.tree.map(lambda x, seed=seed: x[seed], vmapped)
         chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=2e-2, atol=2e-2)
         chex.assert_trees_all_close(one.final, alone[seed].final, rtol=2e-2, atol=2e-2)
+
+
+def test_a_grid_of_cost_limits_is_one_vmap(batch):
+    """The same seed under limits below, among and above its costs: the lower the limit, the larger the multiplier."""
+    limits = jnp.array([0.0, 20.0, 90.0])
+    found = batch(limits, jnp.full(3, 2.0), jax.vmap(jax.random.key)(jnp.zeros(3, int))).metrics
+    print(found["multiplier"], found["cost"])
+    assert jnp.all((found["cost"] > 0) & (found["cost"] < 90))
+    assert jnp.all(found["multiplier"][0] > found["multiplier"][1])
+    assert jnp.all(found["multiplier"][1] > found["multiplier"][2])
 
 
 def test_mapped_over_seeds_on_cpu_devices_is_the_same(env, dataset, tiny, alone):
@@ -48,16 +77,22 @@ def test_mapped_over_seeds_on_cpu_devices_is_the_same(env, dataset, tiny, alone)
         chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=1e-4, atol=1e-4)
 
 
-def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, dataset, tiny_of):
-    hyper = tiny_of("from-scratch")
+def advancing(env, dataset, hyper):
+    """Two iterations of several runs from their states."""
     problem, _, networks = stages.setting_of(env.spec, hyper)
+    return jax.jit(jax.vmap(lambda state: finetune.advance(hyper, problem, networks, env, dataset, state, 2)))
 
-    @jax.jit
-    @jax.vmap
-    def advance(state):
-        return finetune.advance(hyper, problem, networks, env, dataset, state, 2)
 
-    healthy = jax.vmap(lambda key: first_online_state(env, hyper, key)[1])(jax.random.split(jax.random.key(0), 3))
+@pytest.fixture(scope="module")
+def from_scratch(env, dataset, tiny_of):
+    """First states of three runs, and what advances them."""
+    hyper = tiny_of("from-scratch")
+    states = jax.vmap(lambda key: first_online_state(env, hyper, key))(jax.random.split(jax.random.key(0), 3))
+    return states, advancing(env, dataset, hyper)
+
+
+def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(from_scratch):
+    healthy, advance = from_scratch
     poisoned_actor = jax.tree.map(lambda x: x.at[1].set(jnp.nan), healthy.learner.actor.params)
     learner = healthy.learner.replace(actor=healthy.learner.actor.replace(params=poisoned_actor))
     poisoned = healthy.replace(learner=learner)
@@ -72,24 +107,23 @@ def test_one_seed_with_nan_parameters_leaves_the_others_bit_identical(env, datas
     assert np.isnan(poisoned_metrics["actor_loss"][1]).all()
 
 
+def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(from_scratch, env, dataset, tiny_of):
+    states, advance = from_scratch
+    half = tiny_of("from-scratch", **{"replay.observation_dtype": "float16"})
+    problem, _, networks = stages.setting_of(env.spec, half)
+    empty = jax.tree.map(lambda x: jnp.stack([x] * 3), replay.init(half, problem, networks))
+    after = [advance(states), advancing(env, dataset, half)(states.replace(replay=empty))]
+    sizes = [sum(leaf.nbytes for leaf in jax.tree.leaves(state.replay)) for state, _ in after]
+    losses = [metrics["reward_loss"] for _, metrics in after]
+    assert sizes[1] < 0.7 * sizes[0]
+    np.testing.assert_allclose(*losses, rtol=0.05)
+    assert not np.array_equal(*losses)
+
+
 def test_traced_hyperparameters_compile_once(run, alone, tiny):
-    """All runs so far were one trace, and further values of traced fields do not add another."""
     changes = {"cost_limit": 5.0, "gains.integral": 0.01, "discount": 0.9, "sac.actor_learning_rate": 3e-3}
     other = run(override(tiny, **changes), jax.random.key(0))
     assert not np.allclose(alone[0].metrics["multiplier"], other.metrics["multiplier"])
-
-
-def test_a_grid_of_cost_limits_is_one_vmap(env, dataset, tiny_of):
-    """Costs here are between 0 and 1: under no limit they count, under 20 they do not."""
-    hyper, limits = tiny_of("warm-start", **{"control.margin": 0.0}), jnp.array([0.0, 20.0, 90.0])
-
-    def metrics(limit):
-        return experiment.run(override(hyper, cost_limit=limit), dataset, jax.random.key(0), env).metrics
-
-    found = jax.jit(jax.vmap(metrics))(limits)
-    print(found["multiplier"], found["cost"])
-    multiplier = found["multiplier"][:, -1]
-    assert multiplier[0] >= multiplier[1] >= multiplier[2]
 
 
 def assert_goes_on_as_it_started(stage, dataset, hyper, state):
@@ -117,20 +151,6 @@ def test_every_method_plans_its_stages_and_starts(env, dataset, tiny_of, method)
 @pytest.mark.parametrize("offline", ["bear-lag", "bc"])
 def test_any_offline_policy_is_taken_on_by_any_online_algorithm(env, dataset, tiny_of, offline, online):
     assert_stages_fit_together(env, dataset, tiny_of(algorithm=offline, online_algorithm=online))
-
-
-def test_replay_in_half_precision_is_smaller_and_learns_nearly_the_same(env, dataset, tiny_of):
-    replays, losses = [], []
-    for kept in ("float32", "float16"):
-        hyper = tiny_of("from-scratch", **{"replay.observation_dtype": kept})
-        (problem, _, networks), state = first_online_state(env, hyper, jax.random.key(0))
-        advance = jax.jit(lambda s, h=hyper, p=problem, n=networks: finetune.advance(h, p, n, env, dataset, s, 2))
-        state, metrics = advance(state)
-        replays.append(sum(leaf.nbytes for leaf in jax.tree.leaves(state.replay)))
-        losses.append(metrics["reward_loss"])
-    assert replays[1] < 0.7 * replays[0]
-    np.testing.assert_allclose(*losses, rtol=0.05)
-    assert not np.array_equal(*losses)
 
 
 @pytest.mark.parametrize(("decay", "left"), [(0.0, [32, 32, 32]), (1.0, [32, 16, 0]), (2.0, [32, 0, 0])])

@@ -103,6 +103,8 @@ def _convert(field: Field, given: Any) -> Any:
         if given not in field.choices:
             raise ValueError
         return given
+    if isinstance(field.default, str):
+        return str(given)
     if isinstance(field.default, bool):
         return {"true": True, "false": False}[str(given).lower()]
     if isinstance(given, bool):
