@@ -16,8 +16,9 @@ from command_line import BLUE, LIMIT, ORANGE, RUN_FIGURES, TINY, check_picture, 
 from marvel_envs.tasks import task_spec
 
 from marvel_jax import Hyper, cli, override
-from marvel_jax.config import methods
-from marvel_jax.config.run_config import preset_hyper, read
+from marvel_jax.config import layered
+from marvel_jax.config.presets import exchange_method
+from marvel_jax.config.run_config import read
 from marvel_jax.datasets.hdf5 import load_dataset, shipped_path
 from marvel_jax.runs import advice, metrics
 from marvel_jax.training.evaluate import Evaluation
@@ -94,12 +95,12 @@ def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
 
 def test_a_start_far_over_the_limit_comes_with_advice():
     over = Evaluation(*(np.full((2, 3), value) for value in (1496.0, 92.0, 1400.0, 90.0)))
-    assert "reward 1496, cost 92.0 (limit 20): far over" in advice.of_start(Hyper(), over)
-    assert advice.of_start(Hyper(), over.replace(cost=over.cost / 4)).endswith("(limit 20)")
+    assert "reward 1496, cost 92.0 (limit 20): far over" in advice.of_start(Hyper(), 20.0, over)
+    assert advice.of_start(Hyper(), 20.0, over.replace(cost=over.cost / 4)).endswith("(limit 20)")
     # Nothing that would be refused, or is done already.
-    done = [methods.apply(Hyper(), name) for name in ("marvel-clone", "marvel-paper")]
+    done = [layered(method=name) for name in ("marvel-clone", "marvel-paper")]
     for hyper in (*done, override(Hyper(), algorithm="bc-safe")):
-        assert "clone" not in advice.of_start(hyper, over)
+        assert "clone" not in advice.of_start(hyper, 20.0, over)
     assert advice.of_clones(done[0], np.array([1.0, 0.0])).startswith("1 of 2 policies cost more than 2 times the")
 
 
@@ -161,15 +162,15 @@ def test_tasks_are_listed(capsys):
 def test_the_task_is_what_the_parser_says_it_is():
     options = cli.options_of("run", ["--out", "BallRun", "BallCircle"])
     assert (options.task, options.out) == ("BallCircle", Path("BallRun"))
-    assert options.hyper == preset_hyper("cpu", "marvel", "BallCircle")
-    assert cli.options_of("run", ["BallRun"]).hyper == preset_hyper("cpu", "marvel", "BallRun") != options.hyper
+    assert options.hyper == layered(task="BallCircle")
+    assert cli.options_of("run", ["BallRun"]).hyper == layered(task="BallRun") != options.hyper
 
 
 def test_options_come_before_the_defaults_that_others_imply():
     plain = Hyper().gains.proportional
     words = ["--preset=quick", "BallRun", "--gains.proportional", str(plain), "--method", "rlpd", "--cost-limit", "7"]
     options = cli.options_of("run", words)
-    implied = preset_hyper("quick", "rlpd", "BallRun")
+    implied = layered("quick", "BallRun", "rlpd")
     assert implied.gains.proportional != plain  # BallRun has its own
     assert options.hyper == override(implied, cost_limit=7.0, **{"gains.proportional": plain})
     assert options.seeds == 4
@@ -181,7 +182,8 @@ def test_an_earlier_run_gives_the_defaults(finished):
     assert (options.task, options.method, options.seeds, options.seed) == ("BallRun", "marvel", 2, 3)
     assert options.hyper == saved.hyper
     exchanged = cli.options_of("finetune", ["--from", str(finished), "--method", "marvel-paper"])
-    assert (exchanged.method, exchanged.hyper) == ("marvel-paper", methods.apply(saved.hyper, "marvel-paper"))
+    expected = exchange_method(saved.hyper, "cpu", "BallRun", "marvel", "marvel-paper")
+    assert (exchanged.method, exchanged.hyper) == ("marvel-paper", expected)
 
 
 def test_a_module_can_register_the_task_that_is_asked_for(tmp_path, capsys):

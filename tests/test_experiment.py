@@ -52,7 +52,7 @@ def batch(env, dataset, tiny):
 
 
 def test_a_seed_in_a_batch_equals_the_seed_alone(batch, tiny, alone):
-    vmapped = batch(jnp.full(3, 20.0), jnp.zeros(3), jax.vmap(jax.random.key)(jnp.arange(3)))
+    vmapped = batch(20 * jnp.ones(3), jnp.zeros(3), jax.vmap(jax.random.key)(jnp.arange(3)))
     for seed in range(3):
         one = jax.tree.map(lambda x, seed=seed: x[seed], vmapped)
         chex.assert_trees_all_close(one.metrics, alone[seed].metrics, rtol=2e-2, atol=2e-2)
@@ -62,8 +62,7 @@ def test_a_seed_in_a_batch_equals_the_seed_alone(batch, tiny, alone):
 def test_a_grid_of_cost_limits_is_one_vmap(batch):
     """The same seed under limits below, among and above its costs: the lower the limit, the larger the multiplier."""
     limits = jnp.array([0.0, 20.0, 90.0])
-    found = batch(limits, jnp.full(3, 2.0), jax.vmap(jax.random.key)(jnp.zeros(3, int))).metrics
-    print(found["multiplier"], found["cost"])
+    found = batch(limits, 2 * jnp.ones(3), jax.vmap(jax.random.key)(jnp.zeros(3, int))).metrics
     assert jnp.all((found["cost"] > 0) & (found["cost"] < 90))
     assert jnp.all(found["multiplier"][0] > found["multiplier"][1])
     assert jnp.all(found["multiplier"][1] > found["multiplier"][2])

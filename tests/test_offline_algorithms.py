@@ -169,7 +169,8 @@ def test_policies_stay_within_the_data_and_turn_round_where_it_costs(name):
     assert acts[0.0] == pytest.approx(0.2 + reach, abs=0.05)
     assert 0.05 < acts[1.0] < 0.2
     assert seen[0.0] == pytest.approx(0.0, abs=0.01)
-    assert seen[1.0] < problem.cost_limit
+    # The multiplier swings around the limit; without it the wanted actions would cost 1.
+    assert seen[1.0] < 1.5 * problem.cost_limit
 
 
 def test_targets_take_the_best_candidate_of_mixed_twins():

@@ -14,7 +14,7 @@ from scipy import stats
 
 from marvel_jax import cli
 from marvel_jax.config.run_config import read
-from marvel_jax.core.networks import init_actor
+from marvel_jax.core.networks import Networks
 from marvel_jax.core.problem import Problem
 from marvel_jax.diagnosis import bounds
 from marvel_jax.diagnosis.refinetuning import dual_function, finished_states
@@ -25,7 +25,8 @@ from marvel_jax.report.comparison import Entry
 from marvel_jax.report.diagnosis_table import print_diagnosis
 from marvel_jax.runs.console import Reporter
 from marvel_jax.runs.folder import RunFolder
-from marvel_jax.runs.pipeline import of_run
+from marvel_jax.runs.pipeline import pipeline_of_run
+from marvel_jax.training.stages import Setting
 
 GENERATOR = np.random.default_rng(3)
 
@@ -275,10 +276,11 @@ class Count:
 
 
 def test_monte_carlo_sums_to_each_horizon_and_stops_at_a_termination():
-    problem = Problem(observation_size=1, action_size=1, hidden=(4,), discount=0.5, reward_scale=0.1)
-    actor = init_actor(problem, jax.random.key(0))
+    networks = Networks(observation_size=1, action_size=1, hidden=(4,))
+    setting = Setting(Problem(discount=0.5, reward_scale=0.1), networks, networks)
+    actor = networks.init_actor(jax.random.key(0))
     start, action = jnp.array([0.0, 3.0]), jnp.zeros((2, 1))
-    found = monte_carlo(Count(), problem, actor, start, action, jax.random.key(1), horizons=(1, 2, 9))
+    found = monte_carlo(Count(), setting, actor, start, action, jax.random.key(1), horizons=(1, 2, 9))
     from_0 = [1, 1 + 2 / 2, 1 + 2 / 2 + 3 / 4 + 4 / 8 + 5 / 16]
     np.testing.assert_allclose(found.reward, 0.1 * np.array([from_0, [4, 4 + 5 / 2, 4 + 5 / 2]]), rtol=1e-6)
     np.testing.assert_allclose(found.cost, 20 * found.reward, rtol=1e-6)
@@ -303,7 +305,7 @@ def test_an_offline_algorithm_s_own_multiplier_is_found(tmp_path, capsys):
     words = ("align", "BallRun", *TINY, *small, "--algorithm", "bear-lag", "--seeds", "1")
     assert marvel(capsys, *words, "--out", str(out), "--quiet")[0] == 0
     config = read(out)
-    pipeline = of_run(config, RunFolder(out), Reporter(quiet=True))
+    pipeline = pipeline_of_run(config, RunFolder(out), Reporter(quiet=True))
     found = starting_multiplier(pipeline, finished_states(pipeline))
     assert found["offline"] == [0.0]  # the first updates see no cost above the limit
     assert np.shape(found["aligned"]) == (1,)
