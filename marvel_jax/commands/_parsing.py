@@ -18,6 +18,8 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from marvel_jax.config.hyper import Hyper
+from marvel_jax.config.offline import OFFLINE
+from marvel_jax.config.online import ONLINE
 
 FIRST = ("cost_limit", "algorithm", "online_algorithm")
 AFTER = "method"  # the option behind which they stand
@@ -94,8 +96,15 @@ def _help(kind: type, name: str) -> str | None:
     """A field's docstring in one line, from the class that has it."""
     for base in kind.__mro__:
         if dataclasses.is_dataclass(base) and name in (found := _documentation(base)):
-            return found[name]
+            return _with_names(found[name])
     return None
+
+
+def _with_names(text: str) -> str:
+    """A docstring that refers to the tables of algorithms, with their names instead."""
+    for table, known in (("`config.offline.OFFLINE`", OFFLINE), ("`config.online.ONLINE`", ONLINE)):
+        text = text.replace(f"of {table}", f"one of {', '.join(known)}")
+    return text
 
 
 @cache

@@ -42,7 +42,7 @@ class General:
     """The problem, the networks, the algorithms and the method."""
 
     cost_limit: float | None = None
-    """Limit d, in undiscounted cost per episode. None is the task's own."""
+    """Limit d, in undiscounted cost per episode. Default: the task's own (None)."""
     algorithm: str = static("cpq")
     """Offline algorithm (static), of `config.offline.OFFLINE`."""
     online_algorithm: str = static("sac-lag")
