@@ -75,4 +75,4 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _described(options: type) -> type:
     """A command without its options: all that the list of commands shows is the description."""
-    return make_dataclass(options.__name__, [], namespace={"__doc__": options.__doc__})
+    return make_dataclass(options.__name__, [], repr=False, eq=False, namespace={"__doc__": options.__doc__})

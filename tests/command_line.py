@@ -46,4 +46,5 @@ def check_picture(path: Path, size: tuple[int, int] | None, *colors: tuple[int, 
     drawn = (pixels != 255).any(axis=1).mean()
     assert 0.01 < drawn < 0.9, (path, drawn)
     for color in colors:
-        assert (pixels == color).all(axis=1).any(), (path, color)
+        distance = np.abs(pixels.astype(int) - color).max(axis=1)
+        assert distance.min() < 16, (path, color)  # thin lines are blended with what is under them

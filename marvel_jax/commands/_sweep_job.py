@@ -13,7 +13,6 @@ from marvel_jax.commands._shared import device_name
 from marvel_jax.config.errors import UserError
 from marvel_jax.runs.folder import check_free, write_json
 from marvel_jax.runs.interruption import Interrupted
-from marvel_jax.sweeps.request import Point, Request
 
 if TYPE_CHECKING:
     from marvel_jax.runs.console import Reporter
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from marvel_jax.sweeps.folder import SweepFolder
     from marvel_jax.sweeps.plan import Chunk, Group
     from marvel_jax.sweeps.programs import Programs
+    from marvel_jax.sweeps.request import Point, Request
 
 WAIT_FOR_PLAN = 600.0  # seconds in which the first process of several must have planned
 
@@ -39,15 +39,15 @@ class Job:
     """
 
     folder: "SweepFolder"
-    request: Request
-    points: list[Point]
+    request: "Request"
+    points: list["Point"]
     groups: list["Group"]
     programs: "Programs"
     reporter: "Reporter"
     output: Output
 
     @classmethod
-    def make(cls, path: Path, request: Request, points: list[Point], output: Output) -> "Job":
+    def make(cls, path: Path, request: "Request", points: list["Point"], output: Output) -> "Job":
         """The job of a request. Nothing is written or compiled yet."""
         from marvel_jax.runs.console import Reporter
         from marvel_jax.sweeps.folder import SweepFolder

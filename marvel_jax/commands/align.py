@@ -1,12 +1,9 @@
 """`marvel align`."""
 
-from dataclasses import dataclass
-
 from marvel_jax.commands._learning import learn
 from marvel_jax.commands._learning_options import LearningOptions
 
 
-@dataclass(frozen=True)
 class Options(LearningOptions):
     """Up to value pre-alignment: critics re-fitted to the online objective (use --from a pretrained run)."""
 

@@ -1,12 +1,9 @@
 """`marvel finetune`."""
 
-from dataclasses import dataclass
-
 from marvel_jax.commands._learning import learn
 from marvel_jax.commands._learning_options import OnlineOptions
 
 
-@dataclass(frozen=True)
 class Options(OnlineOptions):
     """The online stage under the cost limit (use --from a pretrained or aligned run), with evaluation and figures."""
 

@@ -9,7 +9,6 @@ import tyro
 from marvel_jax.commands._shared import draw_runs
 from marvel_jax.config.errors import UserError
 from marvel_jax.runs.folder import RunFolder
-from marvel_jax.sweeps.request import expand
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ def _plot_sweep(path: Path, out: Path | None) -> int:
     from marvel_jax.report.sweep_summary import summarize
     from marvel_jax.report.sweep_table import print_summary
     from marvel_jax.sweeps.folder import SweepFolder
+    from marvel_jax.sweeps.request import expand
 
     folder = SweepFolder(path)
     request, _ = folder.read_plan()

@@ -1,12 +1,9 @@
 """`marvel pretrain`."""
 
-from dataclasses import dataclass
-
 from marvel_jax.commands._learning import learn
 from marvel_jax.commands._learning_options import LearningOptions
 
 
-@dataclass(frozen=True)
 class Options(LearningOptions):
     """The offline stage alone: a policy and critics from a fixed dataset, by --algorithm."""
 

@@ -1,12 +1,9 @@
 """`marvel run`."""
 
-from dataclasses import dataclass
-
 from marvel_jax.commands._learning import learn
 from marvel_jax.commands._learning_options import OnlineOptions
 
 
-@dataclass(frozen=True)
 class Options(OnlineOptions):
     """All stages: pretrain offline, align values and multiplier, finetune online, evaluate, draw figures."""
 

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -14,8 +14,9 @@ from marvel_jax.commands._sweep_job import Job
 from marvel_jax.config.errors import UserError
 from marvel_jax.config.presets import PresetName
 from marvel_jax.runs.folder import check_free
-from marvel_jax.sweeps.reading import assignments, lists, ranges, read_file
-from marvel_jax.sweeps.request import Request, checked, expand
+
+if TYPE_CHECKING:
+    from marvel_jax.sweeps.request import Request
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ WITH_RESUME = ("resume", "processes", "output")
 
 def run(options: Options) -> int:
     """Runs a sweep, or goes on with one; returns the exit status."""
+    from marvel_jax.sweeps.request import checked, expand
+
     processes = options.processes
     if options.resume is None:
         path = options.out or Path("sweeps") / time.strftime("%Y%m%d-%H%M%S")
@@ -107,8 +110,11 @@ def run(options: Options) -> int:
     return job.run(share, choice, began)
 
 
-def _request(options: Options) -> Request:
+def _request(options: Options) -> "Request":
     """The request of a file, with what options change in it."""
+    from marvel_jax.sweeps.reading import assignments, lists, ranges, read_file
+    from marvel_jax.sweeps.request import Request
+
     given: dict[str, Any] = {} if options.file is None else read_file(options.file)
     import_env_module(options.env_module or given.get("env_module"))
     changes = {
@@ -133,7 +139,7 @@ def _request(options: Options) -> Request:
     return Request(**{**given, **merged})
 
 
-def _resumed(options: Options, path: Path) -> Request:
+def _resumed(options: Options, path: Path) -> "Request":
     """The request of a sweep that is gone on with; refuses options that would change it."""
     from marvel_jax.sweeps.folder import SweepFolder
 
@@ -147,7 +153,7 @@ def _resumed(options: Options, path: Path) -> Request:
     return request
 
 
-def _check(options: Options, request: Request) -> None:
+def _check(options: Options, request: "Request") -> None:
     """Refuses what cannot work, before anything slow happens."""
     process, processes = options.processes.process, options.processes.processes
     if options.chunk is not None and options.chunk < 1:
