@@ -8,7 +8,7 @@ Modules of `init`/`update` pairs, to be jitted and vmapped:
                 online algorithms under a Lagrange multiplier
   controllers   of the multiplier: fixed, dual ascent, PID and adaptive PID
   multiplier_alignment
-                the multiplier at which reward and cost pull equally at the policy
+                the multiplier at which reward and cost balance at the policy
   control       the loop around a controller: its setpoint and its units
   step_size     how far the policy moves in an iteration
 

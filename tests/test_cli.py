@@ -66,6 +66,30 @@ def test_stages_run_apart_and_joined_give_the_same_numbers(finished, tmp_path, c
     assert json.loads(out)["per_seed"] == json.loads((finished / "summary.json").read_text())["per_seed"]
 
 
+def test_finetuning_from_a_finished_run_takes_the_stages_before_it_alone(finished, tmp_path, capsys):
+    code, _, said = marvel(capsys, "finetune", "--from", str(finished), "--out", str(tmp_path / "a"))
+    assert code == 0
+    assert "pretrain: taken from" in said
+    assert "align: taken from" in said
+    assert "finetune: taken from" not in said
+    # What alignment depends on is another here: it is done again, from the same policies.
+    words = ("--from", str(finished), "--alignment.target-rate", "0.5", "--out", str(tmp_path / "b"))
+    code, _, said = marvel(capsys, "finetune", *words)
+    assert code == 0
+    assert "pretrain: taken from" in said
+    assert "align: taken from" not in said
+    summaries = [json.loads((run / "summary.json").read_text())["per_seed"] for run in (finished, tmp_path / "b")]
+    assert summaries[0]["offline_reward"] == summaries[1]["offline_reward"]
+    assert summaries[0]["reward"] != summaries[1]["reward"]
+    # Another offline stage than the one that is asked for is refused.
+    code, _, err = marvel(
+        capsys, "finetune", "--from", str(finished), "--discount", "0.9", "--out", str(tmp_path / "c")
+    )
+    assert code == 2
+    assert "pretrained with another discount" in err
+    assert not (tmp_path / "c").exists()
+
+
 def test_interrupted_run_resumes_to_the_same_numbers(tmp_path, capsys):
     out = tmp_path / "run"
     words = ["run", "BallRun", *TINY, "--online.iterations", "50", "--seeds", "2", "--method", "from-scratch"]

@@ -1,4 +1,4 @@
-"""Multiplier pre-alignment (MPA): the multiplier at which reward and cost pull equally at the policy.
+"""Multiplier pre-alignment (MPA): the multiplier at which reward and cost balance at the policy.
 
 With g_r and g_c the policy gradients of reward and cost, a step along g_r − λ·g_c leaves the predicted cost as it is at
 
